@@ -42,8 +42,8 @@ import { leftRoots, runtimeRoots } from './server/runtime-folder.ts';
 import { Sessions } from './server/sessions.ts';
 import type { Check } from './wire/control.ts';
 
-/** Milliseconds that a stopping daemon waits for the key that signs the log. */
-const SIGNER_TIMEOUT = 2000;
+/** Milliseconds that a daemon which stops or hands over waits for what it still has to do with the credential store. */
+const STORE_TIMEOUT = 2000;
 
 await runDaemon(process.argv.slice(4), manifest.version, openRooms);
 
@@ -236,10 +236,10 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   }
 
   return {
-    retire() {
+    async retire() {
+      await Promise.race([consent.retire(), delay(STORE_TIMEOUT, undefined, { ref: false })]);
       retired = true;
       logSigner[Symbol.dispose]();
-      consent.retire();
       audit.retire();
     },
     get needed() {
@@ -248,10 +248,14 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     inheritance: () => credentials.inheritance(),
     list: () => sessions.status(),
     end: (session) => sessions.end(session),
-    async refresh(credential, revoked) {
+    async refresh({ credential, revoked = false, trust, grants }) {
       locks.reload();
       if (locks.locked) sessions.locked();
-      if (credential === undefined) return {};
+      // What the daemon with the lock has accepted, it has written itself.
+      if (retired && grants !== undefined) await consent.reread(grants === 'all');
+      if (retired && trust !== undefined) await consent.trust.reread(trust);
+      const reread = retired && (trust !== undefined || grants !== undefined);
+      if (credential === undefined) return { ...(reread && { reread }) };
       const [, profile] = /^oauth\/(.+)$/.exec(credential) ?? [];
       if (profile !== undefined) await (await remote.made)?.accounts.reload(profile);
       return revoked ? sessions.revoke(credential) : await sessions.rotate(credential);
@@ -329,7 +333,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       await profiles[Symbol.asyncDispose]();
       // The log's last signature needs the store.
       logSigner[Symbol.dispose]();
-      await Promise.race([logSigner.settled, delay(SIGNER_TIMEOUT, undefined, { ref: false })]);
+      await Promise.race([logSigner.settled, delay(STORE_TIMEOUT, undefined, { ref: false })]);
       await audit[Symbol.asyncDispose]();
       await credentials[Symbol.asyncDispose]();
     },

@@ -10,6 +10,7 @@ import { matches } from '../policy/pattern.ts';
 import type { Settings } from '../profile/settings.ts';
 import { digest } from '../relay/canonical.ts';
 import type { Consent, ConsentRequest, ConsentSubject, HostDialog, OpenConsent } from '../relay/consent.ts';
+import { handedOver } from './handed-over.ts';
 import type { HostIdentity } from './host-identity.ts';
 import { needsPresence, type Presence } from './presence.ts';
 import type { Answer } from './questions/answer.ts';
@@ -104,6 +105,7 @@ export class ConsentService {
   readonly trust: TrustService;
   #files: AuthenticFiles | undefined;
   #opening: Promise<void> | undefined;
+  #isRetired = false;
 
   constructor(options: ConsentServiceOptions) {
     this.#options = options;
@@ -130,6 +132,7 @@ export class ConsentService {
       findGrant: (subject) => this.#grants.find(subject),
       grantsVersion: () => this.#grants.version,
       keepGrant: (subject, answer, by) => this.#keep(subject, answer, by),
+      isRetired: () => this.#isRetired,
       requirePresence: (pin) => options.presence.prove(pin, AbortSignal.timeout(PROOF_TIMEOUT)),
       uid: options.uid,
       clock,
@@ -138,9 +141,22 @@ export class ConsentService {
     onStoreOpened(() => void this.open());
   }
 
-  /** Another daemon has taken over: what is answered here holds for the sessions that are left. */
-  retire(): void {
-    this.#files?.retire();
+  /**
+   * Another daemon is about to take over: what is answered here from now on holds for the sessions that are left. Settles
+   * once all that was answered before is kept.
+   */
+  async retire(): Promise<void> {
+    this.trust.flush();
+    this.#isRetired = true;
+    await this.#files?.retire();
+  }
+
+  /** The daemon that has taken over has taken answers back, `all` or some of those on disk. Throws the credential store's errors. */
+  async reread(all: boolean): Promise<void> {
+    const [relearned] = await Promise.allSettled([this.#files?.relearn()]);
+    if (relearned.status === 'fulfilled') return this.#grants.reread(all);
+    this.#grants.reread(all, relearned.reason);
+    throw relearned.reason;
   }
 
   /** Opens the files of grants, if the store can be used without asking anybody. Never rejects. */
@@ -242,6 +258,7 @@ export class ConsentService {
 
   /** Takes one answer back, or all. Returns those. */
   async revoke(id: string | undefined): Promise<Grant[]> {
+    if (this.#isRetired) throw handedOver();
     const revoked = await this.#grants.revoke(id);
     this.#records.revoked(revoked);
     return revoked;

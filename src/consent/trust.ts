@@ -9,6 +9,7 @@ import type { Profile } from '../profile/format.ts';
 import type { OfflineRecord } from '../relay/offline-record.ts';
 import type { Trust } from '../relay/trust.ts';
 import type { ShownTrust } from '../wire/control.ts';
+import { handedOver } from './handed-over.ts';
 import type { Answer } from './questions/answer.ts';
 import type { Asked } from './questions/broker.ts';
 import type { Asking } from './questions/outcome.ts';
@@ -47,6 +48,8 @@ export interface TrustServiceOptions {
   readonly keepGrant: (subject: GrantSubject, answer: Answer, by: string) => Grant;
   /** Throws `refused` unless a person is there. */
   readonly requirePresence: (pin: string | undefined) => Promise<void>;
+  /** Whether another daemon has taken over: it is the one that writes. */
+  readonly isRetired: () => boolean;
   /** The user, as `process.getuid`. */
   readonly uid: number | undefined;
   readonly clock: Clock;
@@ -116,6 +119,28 @@ export class TrustService {
   /** The credential store was opened. */
   reload(): void {
     this.#records.reload();
+  }
+
+  /** Writes what is not written yet. */
+  flush(): void {
+    this.#records.flush();
+    this.#answers.flushAll();
+  }
+
+  /**
+   * The daemon that has taken over accepted something else of a profile's server, or forgot it: what is on disk counts
+   * for the sessions here, and nothing where that cannot be read. Throws the credential store's errors.
+   */
+  async reread(profile: string): Promise<void> {
+    await this.#opened();
+    const files = this.#options.files();
+    const [relearned] = await Promise.allSettled([typeof files === 'object' && files.relearn()]);
+    const trust = this.#records.of(profile);
+    if (relearned.status === 'rejected') trust.reread(relearned.reason);
+    else trust.reread();
+    this.#records.held.forget(profile);
+    if (trust.record === undefined) this.#answers.forget(profile);
+    if (relearned.status === 'rejected') throw relearned.reason;
   }
 
   /**
@@ -221,6 +246,7 @@ export class TrustService {
     if (trust.fault !== undefined) throw trust.fault;
     const before = trust.record;
     if (before !== undefined && trust.lasts) await this.#options.requirePresence(pin);
+    this.#requireCharge();
     const candidate = this.#candidateOf(trust);
     if (candidate === undefined || digestOfRecord(candidate) !== expected || trust.record !== before) {
       throw new WarderError('usage', `what the server of "${profile}" lists is other than what was shown`, {
@@ -249,6 +275,7 @@ export class TrustService {
     const trust = this.#records.of(profile);
     if (trust.fault !== undefined) throw trust.fault;
     if (trust.lasts) await this.#options.requirePresence(pin);
+    this.#requireCharge();
     const { previous } = trust;
     if (previous === undefined) {
       throw new WarderError('usage', `there is no earlier record of "${profile}"`, {
@@ -275,6 +302,7 @@ export class TrustService {
     if (trust.fault?.code === 'locked') throw trust.fault;
     const isThere = trust.fault !== undefined || trust.record !== undefined;
     if (isThere && !isGone && trust.lasts) await this.#options.requirePresence(pin);
+    this.#requireCharge();
     if (isThere) {
       this.#records.append({ profile, what: 'record', outcome: 'forgotten', ...recordOf(trust) });
       await trust.forget();
@@ -287,6 +315,11 @@ export class TrustService {
   /** What hosts of a profile are answered before its server is started. `digest` is that of the profile's file. */
   answers(profile: string, digest: string): ProfileAnswers {
     return this.#answers.of(profile, digest);
+  }
+
+  /** Throws `daemon-version` where another daemon has taken over, maybe while a person proved to be there. */
+  #requireCharge(): void {
+    if (this.#options.isRetired()) throw handedOver();
   }
 
   async #opened(): Promise<void> {

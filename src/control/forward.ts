@@ -1,11 +1,14 @@
-// What changes credentials concerns the sessions of daemons that have handed over too: each change is passed on to them,
-// and their sessions count in its result. A lock or a revocation that one of them cannot be told of fails.
+// What changes credentials, and what people accept or take back, concerns the sessions of daemons that have handed over too:
+// each change is passed on to them once it is written, and their sessions count in its result. A change that one of them
+// cannot be told of fails, though it holds for all other sessions.
 
+import { WarderError } from '../errors.ts';
 import { askRetired, retiredDaemons } from '../os/retired.ts';
 import { accountName } from '../profile/auth.ts';
 import type { Handlers } from '../wire/control.ts';
-import type { HandOver, HandOverAnswer } from '../wire/hello.ts';
+import type { HandOverAnswer } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
+import type { Refresh } from './hand-over.ts';
 
 type Changing =
   | 'credential.set'
@@ -13,7 +16,11 @@ type Changing =
   | 'credential.lock'
   | 'credential.unlock'
   | 'credential.revoke'
-  | 'logout';
+  | 'logout'
+  | 'trust.accept'
+  | 'trust.undo'
+  | 'trust.forget'
+  | 'grants.revoke';
 
 /** The handlers, with each change passed on. */
 export function forwardChanges<H extends Pick<Handlers, Changing>>(handlers: H, places: Places): H {
@@ -50,19 +57,60 @@ export function forwardChanges<H extends Pick<Handlers, Changing>>(handlers: H, 
       await refresh(places, { credential: accountName(params.profile), revoked: true });
       return result;
     },
+    async 'trust.accept'(params) {
+      const result = await handlers['trust.accept'](params);
+      await refresh(places, { trust: params.profile });
+      return result;
+    },
+    async 'trust.undo'(params) {
+      const result = await handlers['trust.undo'](params);
+      await refresh(places, { trust: params.profile });
+      return result;
+    },
+    async 'trust.forget'(params) {
+      const result = await handlers['trust.forget'](params);
+      await refresh(places, { trust: params.profile, grants: 'some' });
+      return result;
+    },
+    async 'grants.revoke'(params) {
+      const result = await handlers['grants.revoke'](params);
+      await refresh(places, { grants: params.id === undefined ? 'all' : 'some' });
+      return result;
+    },
   };
   return { ...handlers, ...forwarding };
 }
 
-/** Has each retired daemon look at what has changed. Sums up what that did to their sessions. */
+/**
+ * Has each retired daemon look at what has changed. Sums up what that did to their sessions. Throws what one of them answers,
+ * `daemon-unreachable`, or `daemon-version` for one that is too old to know of what is named.
+ */
 async function refresh(
   places: Places,
-  what: Pick<HandOver, 'credential' | 'revoked'>,
+  what: Refresh,
 ): Promise<{ moved: number; kept: number; cut: number; ended: number }> {
-  const answers = await Promise.all(
-    retiredDaemons(places).map((daemon) => askRetired(daemon, { ask: 'refresh', ...what })),
-  );
+  const isReread = what.trust !== undefined || what.grants !== undefined;
+  const ask = async ({
+    pid,
+    socket,
+  }: {
+    pid: number;
+    socket: string;
+  }): Promise<HandOverAnswer | undefined> => {
+    const answer = await askRetired({ pid, socket }, { ask: 'refresh', ...what });
+    if (answer !== undefined && isReread && answer.reread !== true) throw tooOld(pid);
+    return answer;
+  };
+  const answers = await Promise.all(retiredDaemons(places).map(ask));
   const sum = (member: 'moved' | 'kept' | 'cut' | 'ended'): number =>
-    answers.reduce((total, answer: HandOverAnswer | undefined) => total + (answer?.[member] ?? 0), 0);
+    answers.reduce((total, answer) => total + (answer?.[member] ?? 0), 0);
   return { moved: sum('moved'), kept: sum('kept'), cut: sum('cut'), ended: sum('ended') };
+}
+
+function tooOld(pid: number): WarderError {
+  return new WarderError(
+    'daemon-version',
+    `it is done, but the sessions of the older daemon with the pid ${pid} go on with what was accepted before`,
+    { hint: '"warder status" lists them, and "warder end" ends one' },
+  );
 }

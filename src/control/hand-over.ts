@@ -31,10 +31,13 @@ export interface RetirementParts {
 
 /** What the rooms do for a hand-over. */
 export interface RetiringRooms {
-  /** Another daemon takes over the lock: from now on both append to the audit log, and the other one signs it. */
-  retire(): void;
-  /** The locks, or a credential's value, were changed through another daemon. Counts what that did to sessions. */
-  refresh(credential: string | undefined, revoked: boolean): Promise<Omit<HandOverAnswer, 'pid'>>;
+  /**
+   * Another daemon takes over the lock: from now on both append to the audit log, and the other one signs it and writes what
+   * people accept and answer. Settles once what was accepted before is written, or that takes too long.
+   */
+  retire(): Promise<void>;
+  /** What is named was changed through another daemon. Counts what that did to sessions. */
+  refresh(what: Refresh): Promise<Omit<HandOverAnswer, 'pid'>>;
   /** The sessions, for whoever asks a daemon that has handed over. */
   list(): readonly object[];
   /** Ends a session. Throws `usage` if there is none. */
@@ -42,6 +45,9 @@ export interface RetiringRooms {
   /** What the next daemon gets from this one. */
   inheritance(): Inheritance | undefined;
 }
+
+/** What another daemon has changed, beside the locks. */
+export type Refresh = Pick<HandOver, 'credential' | 'revoked' | 'trust' | 'grants'>;
 
 /** Milliseconds that the new daemon has to start before whoever asked for it is answered. */
 const START_TIMEOUT = 4000;
@@ -66,11 +72,11 @@ export class Retirement implements Disposable {
   }
 
   /** Answers a program of another version: gives way to it, or, once that is done, tells and does what it asks. */
-  async answer({ ask, wire, session = '', credential, revoked = false }: HandOver): Promise<HandOverAnswer> {
+  async answer({ ask, wire, session = '', ...what }: HandOver): Promise<HandOverAnswer> {
     const { version, sessions, rooms, stop } = this.#parts;
     const answer = { pid: process.pid, version, sessions: sessions() };
     if (ask === 'stop') setImmediate(stop, 'requested');
-    else if (ask === 'refresh') return { ...answer, ...(await rooms.refresh(credential, revoked)) };
+    else if (ask === 'refresh') return { ...answer, ...(await rooms.refresh(what)) };
     else if (ask === 'hand-over') await this.#handOver(wire);
     else if (ask === 'end') rooms.end(session);
     else return { ...answer, list: rooms.list() };
@@ -108,7 +114,7 @@ export class Retirement implements Disposable {
     // Whoever comes later finds the lock until the other daemon may have it.
     await leave();
     if (stopping()) return;
-    rooms.retire();
+    await rooms.retire();
     lock[Symbol.dispose]();
     log.info({ sessions: sessions() }, 'handed over to a newer daemon');
     await successor?.ready;

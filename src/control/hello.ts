@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { checkProfileName } from '../profile/format.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';
-import type { HandOver, Hello, Inheritance } from '../wire/hello.ts';
+import { type HandOver, type Hello, type Inheritance, PROFILE_NAME } from '../wire/hello.ts';
 
 const bus = z
   .strictObject({ address: z.string().max(4096), runtime: z.string().max(4096).optional() })
@@ -32,6 +32,8 @@ const handOver = z.object({
   session: z.string().max(64).optional(),
   credential: z.string().max(200).optional(),
   revoked: z.boolean().optional(),
+  trust: z.string().regex(PROFILE_NAME).optional(),
+  grants: z.enum(['some', 'all']).optional(),
 });
 
 /** Reads a HELLO. Throws `wire-malformed`, `daemon-version`, `name-invalid`. */

@@ -74,7 +74,7 @@ export interface HandOver {
   readonly wire: number;
   /**
    * `hand-over`: let go of the lock and the socket, keep the sessions until they end. The rest is for a daemon that has
-   * done so. `refresh`: locks, or the credential that is named, have changed. `end`: end the session that is named.
+   * done so. `refresh`: locks, or what is named, have changed. `end`: end the session that is named.
    */
   readonly ask: 'hand-over' | 'status' | 'stop' | 'refresh' | 'end';
   /** The id of a session. */
@@ -82,6 +82,10 @@ export interface HandOver {
   readonly credential?: string;
   /** The credential was revoked: take it from the sessions. */
   readonly revoked?: boolean;
+  /** Something else is accepted of this profile's server, or nothing. */
+  readonly trust?: string;
+  /** Answers of people were taken back: some of those that outlive a daemon, or all. */
+  readonly grants?: 'some' | 'all';
 }
 
 /** The answer. Later versions may leave out or add members. */
@@ -96,6 +100,8 @@ export interface HandOverAnswer {
   readonly kept?: number;
   readonly cut?: number;
   readonly ended?: number;
+  /** Of `refresh`: what `trust` and `grants` name was read again. Daemons that know neither do not say so. */
+  readonly reread?: boolean;
 }
 
 /** What a daemon passes to the one that it starts in its own place, by a pipe: what the user would have to give again. */

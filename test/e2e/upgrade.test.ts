@@ -13,6 +13,7 @@ import { Frame, FrameDecoder, writeJson } from '../../src/wire/frame.ts';
 import { Home, server } from '../fixtures/home.ts';
 import { Install } from '../fixtures/install.ts';
 import { hasNative } from '../fixtures/launchers.ts';
+import { fixtureServer } from '../fixtures/server.ts';
 
 function home(install: Install): Home {
   const warder = new Home({ program: install.program });
@@ -215,7 +216,7 @@ test('W-WIRE-21 a program with a raised wire number is given way to, and one of 
   await old.ended;
 });
 
-test('W-WIRE-22 new values, locks and revocations hold for the sessions of both daemons', async () => {
+test('W-WIRE-22 W-WIRE-25 values, revocations, and what is accepted or forgotten hold for the sessions of both daemons', async () => {
   using install = new Install();
   await using warder = home(install);
   const [command = '', ...args] = server('everything');
@@ -227,14 +228,50 @@ test('W-WIRE-22 new values, locks and revocations hold for the sessions of both 
     policy: { default: 'allow' },
   };
   warder.profile('keyed', profile);
+  const lists = join(warder.dir, 'lists.json');
+  const list = (description: string): void =>
+    writeFileSync(lists, JSON.stringify({ tools: [{ name: 'read', description, inputSchema: {} }] }));
+  list('Reads.');
+  const listed = fixtureServer('listed');
+  warder.profile('listed', {
+    server: { ...listed, args: [...listed.args, lists] },
+    sandbox: { off: true },
+    policy: { default: 'allow' },
+  });
   await warder.done(['init', '--store', 'vault', '--key-file', join(warder.dir, 'key')]);
   await warder.done(['credential', 'set', 'keyed', 'TOKEN'], 'first-value-0123456789');
+  await warder.done(['pin'], PIN);
   await using old = warder.run('keyed');
   await old.initialize();
+  await using oldListed = warder.run('listed');
+  await oldListed.initialize();
+  expect(await oldListed.call('read')).toBe('read');
   install.upgrade('SECONDAA');
   await using young = warder.run('keyed');
   await young.initialize();
   expect((await warder.facts('status')).retired).toHaveLength(1);
+
+  // The server of both says something else, which a person accepts, takes back and forgets.
+  list('Reads, and writes.');
+  await using youngListed = warder.run('listed');
+  await youngListed.initialize();
+  for (const each of [oldListed, youngListed]) {
+    await each.request('tools/list');
+    expect(await each.call('read')).toContain('has changed');
+  }
+  await warder.done(['trust', 'accept', 'listed', '--yes'], PIN);
+  for (const each of [oldListed, youngListed]) expect(await each.call('read')).toBe('read');
+  await warder.done(['trust', 'accept', 'listed', '--undo', '--yes'], PIN);
+  for (const each of [oldListed, youngListed]) expect(await each.call('read')).toContain('has changed');
+  await using control = await warder.control();
+  expect(await control.request('trust.forget', { profile: 'listed', pin: PIN })).toMatchObject({
+    forgotten: true,
+  });
+  const accepted = () => warder.audit('trust.change').filter(({ outcome }) => outcome === 'accepted').length;
+  const before = accepted();
+  // Each is at its first use, which the settings accept.
+  for (const each of [oldListed, youngListed]) expect(await each.call('read')).toBe('read');
+  expect(accepted()).toBe(before + 2);
 
   const rotate = ['credential', 'rotate', 'keyed', 'TOKEN', '--json'];
   const rotated = JSON.parse(await warder.done(rotate, 'second-value-9876543210'));
@@ -273,6 +310,7 @@ test('W-WIRE-21 status lists the sessions of both daemons, and end ends those of
   expect((await young.ended).code).toBe(77);
 });
 
+const PIN = '2718';
 const PASSPHRASE = 'a passphrase of some length';
 
 /** A vault with a passphrase, and a profile that needs a value of it. */

@@ -2,6 +2,8 @@
 // (RFC 2104) over its name, its number and its text, by a key in the credential store. The store also has the number of each file's
 // last version, so that putting an older one back is seen. What does not verify is not read.
 //
+// One daemon writes them: the one that has the lock. One that has handed over reads them again when it is told to.
+//
 // Against a program of the same user that may use the credential store this proves nothing, as SECURITY.md says.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -77,12 +79,24 @@ export class AuthenticFiles {
     if (!timingSafeEqual(Buffer.from(mac, 'hex'), this.#mac(name, version, text)))
       throw forged(this.#folder, name, 'was changed by another program');
     if (Number(version) < known) throw forged(this.#folder, name, 'is an older version that was put back');
+    // One that was written when the daemon was killed, or by another daemon.
+    if (Number(version) > known) this.#versions.set(name, Number(version));
     return text.toString('utf8');
   }
 
-  /** Another daemon writes the files from now on: what this one is told holds in it alone. */
-  retire(): void {
+  /**
+   * Another daemon writes the files from now on: what this one is told holds in it alone. Settles once the store has the
+   * numbers of all that was written: before, they could come to stand behind those of the other daemon.
+   */
+  async retire(): Promise<void> {
     this.#isRetired = true;
+    await this.#storing;
+  }
+
+  /** Learns the numbers of what the other daemon has written: nothing older counts. Throws the store's errors. */
+  async relearn(): Promise<void> {
+    for (const [name, version] of parseVersions(await this.#blobs.get(this.#home, SILENT)))
+      if (version > (this.#versions.get(name) ?? 0)) this.#versions.set(name, version);
   }
 
   /** Replaces a file. Throws `cannot-write`, or the store's errors. */

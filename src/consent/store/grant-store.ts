@@ -106,6 +106,20 @@ export class GrantStore {
     return gone;
   }
 
+  /**
+   * Another daemon has taken answers back: of those that outlive a daemon the ones on disk count, and no others. With `all`
+   * those for a session are taken back too. `fault`: why those on disk could be older than what was written last.
+   */
+  reread(all: boolean, fault?: unknown): void {
+    for (const { id, session } of this.all()) if (all || session === undefined) this.#book.remove(id);
+    if (fault !== undefined) {
+      this.#block(fault);
+      return;
+    }
+    this.#loaded = undefined;
+    this.#load();
+  }
+
   /** Forgets what holds no more. */
   prune(isOpen: (session: string) => boolean): void {
     this.#book.prune(this.#options.clock.now(), isOpen);
@@ -146,13 +160,15 @@ export class GrantStore {
         this.#book.add(each);
       this.#fault = undefined;
     } catch (error) {
-      this.#fault =
-        error instanceof WarderError
-          ? error
-          : new WarderError('refused', 'the file of grants cannot be read: nothing in it counts', {
-              cause: error,
-            });
-      this.#options.log.error({ error: this.#fault.message }, 'no grant counts');
+      this.#block(error);
     }
+  }
+
+  #block(cause: unknown): void {
+    this.#fault =
+      cause instanceof WarderError
+        ? cause
+        : new WarderError('refused', 'the file of grants cannot be read: nothing in it counts', { cause });
+    this.#options.log.error({ error: this.#fault.message }, 'no grant counts');
   }
 }

@@ -73,6 +73,10 @@ export class ProfilesAnswers {
     this.#keptOf(profile).flush();
   }
 
+  flushAll(): void {
+    for (const kept of this.#kept.values()) kept.flush();
+  }
+
   /** What was accepted of the server counts no more. */
   forget(profile: string): void {
     this.#keptOf(profile).forget();

@@ -202,6 +202,21 @@ export class ProfileTrust {
     return this.#become(undefined);
   }
 
+  /**
+   * Another daemon has written the record: what the file says counts, and nothing else. Nothing counts where it cannot be
+   * read, or where `fault` says why it could be older than what was written last.
+   */
+  reread(fault?: unknown): void {
+    this.#record = undefined;
+    this.#previous = undefined;
+    this.#sighting = undefined;
+    this.#digest = undefined;
+    this.#loaded = undefined;
+    this.#load();
+    if (fault !== undefined) this.#block(fault);
+    this.changed();
+  }
+
   /** The credential store was opened, or is another. */
   reload(): void {
     this.#load();
@@ -260,18 +275,23 @@ export class ProfileTrust {
       this.#previous = previous === null ? undefined : fromFile(previous);
       this.#loadSighting(files);
     } catch (error) {
-      this.#record = undefined;
-      this.#previous = undefined;
-      this.#fault = new WarderError(
-        'refused',
-        `what you have accepted of the server of "${this.profile}" cannot be trusted: ${error instanceof WarderError ? error.message : 'the record cannot be read'}`,
-        {
-          cause: error,
-          hint: `look at what changed the file; then "warder trust accept ${this.profile}" shows what the server lists, and records it anew`,
-        },
-      );
-      this.#options.log.error({ profile: this.profile, error: this.#fault.message }, 'a server is blocked');
+      this.#block(error);
     }
+  }
+
+  #block(cause: unknown): void {
+    const why = cause instanceof WarderError ? cause.message : 'the record cannot be read';
+    this.#record = undefined;
+    this.#previous = undefined;
+    this.#fault = new WarderError(
+      'refused',
+      `what you have accepted of the server of "${this.profile}" cannot be trusted: ${why}`,
+      {
+        cause,
+        hint: `look at what changed the file; then "warder trust accept ${this.profile}" shows what the server lists, and records it anew`,
+      },
+    );
+    this.#options.log.error({ profile: this.profile, error: this.#fault.message }, 'a server is blocked');
   }
 
   /** What an earlier session saw. A file that does not verify is as good as none: it only shows. */

@@ -35,6 +35,14 @@ export class TrustRecords {
     for (const trust of this.#profiles.values()) trust.reload();
   }
 
+  /** Writes what is not written yet. */
+  flush(): void {
+    for (const trust of this.#profiles.values()) {
+      trust.keepSighting();
+      trust.keepPinned();
+    }
+  }
+
   of(profile: string): ProfileTrust {
     let trust = this.#profiles.get(profile);
     if (trust === undefined) {

@@ -29,6 +29,7 @@ import { retiredDaemons } from './os/retired.ts';
 import { openSpareMemory } from './os/spare-memory.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { userName } from './os/user.ts';
+import { nativeStampCheck } from './package/stamp-check.ts';
 import { PackageStore } from './package/store.ts';
 import { accountName } from './profile/auth.ts';
 import { userEnvironment } from './profile/environment.ts';
@@ -198,6 +199,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
         clock,
         registry: refuseInstall,
         progress: () => {},
+        matchesStamps: machine.native && nativeStampCheck(spawn, machine.native),
       }),
       server: { spawn, processes: machineProcesses, log },
       machine,

@@ -17,6 +17,7 @@
 #include "place.h"
 #include "protocol.h"
 #include "session.h"
+#include "stamps.h"
 #include "system.h"
 #include "utf8.h"
 
@@ -129,6 +130,7 @@ int main(int argc, char **argv) {
     return write(STDOUT_FILENO, said, text.length) == (ssize_t)text.length ? 0 : 1;
   }
   run_stage(argc, argv);
+  run_stamps(argc, argv);
   if (argc != 3 || strcmp(argv[1], "run") != 0 || !open_standard()) run_script(argv);
   const long long started = now();
   static char hello[1 << 14];

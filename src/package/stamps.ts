@@ -1,18 +1,20 @@
 // The stamps of a tree on disk: what a start compares instead of hashing every file. A start that accepted forged stamps
 // would run changed files, so they carry a MAC (HMAC-SHA-256) under a key that only this user can read:
 //
-//     <hex MAC of the rest>\n{"digest":"sha256:…","checked":<ms>,"stamps":{<path>:<stamp>,…}}
+//     <hex MAC of the rest>\n{"digest":"sha256:…","checked":<ms>}\n<records>
 //
 //     state/packages/stamp-key        32 random bytes, 0600
 //
 // The MAC covers the tree's digest, so stamps of one tree do not serve another. Whatever can write a tree but not read
 // the key (a server, another user, a restored or synchronized copy of the folder) cannot make stamps. A program that runs
 // as the user outside a sandbox can read the key: it could replace the lock as well. Stamps that do not verify are ignored,
-// and every file is hashed.
+// and every file is hashed. The records are in src/package/stamp-records.ts.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { lstatSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../os/file.ts';
+import { toRecords } from './stamp-records.ts';
+import type { Tree } from './tree.ts';
 
 const KEY_BYTES = 32;
 
@@ -22,8 +24,7 @@ export interface SavedStamps {
   readonly digest: string;
   /** When every file was hashed, in milliseconds since the epoch. */
   readonly checked: number;
-  /** As `Tree.stamps`. */
-  readonly stamps: Readonly<Record<string, string>>;
+  readonly records: Buffer;
 }
 
 /** Reads and writes stamps, authenticated by the key in a folder. */
@@ -39,24 +40,28 @@ export class StampFiles {
     const key = this.#key();
     if (key === undefined) return undefined;
     try {
-      const text = readFileSync(file, 'utf8');
-      const end = text.indexOf('\n');
-      const mac = Buffer.from(text.slice(0, Math.max(end, 0)), 'hex');
-      const content = text.slice(end + 1);
+      const bytes = readFileSync(file);
+      const end = bytes.indexOf('\n');
+      const mac = Buffer.from(bytes.toString('latin1', 0, Math.max(end, 0)), 'hex');
+      const content = bytes.subarray(end + 1);
       const expected = macOf(key, content);
       if (mac.length !== expected.length || !timingSafeEqual(mac, expected)) return undefined;
-      const saved: SavedStamps = JSON.parse(content);
-      return saved.digest === digest ? saved : undefined;
+      const head = content.indexOf('\n');
+      const saved: Omit<SavedStamps, 'records'> = JSON.parse(content.toString('utf8', 0, head));
+      return saved.digest === digest ? { ...saved, records: content.subarray(head + 1) } : undefined;
     } catch {
       return undefined;
     }
   }
 
-  /** Writes stamps, and makes the key if there is none. Throws the system's error. */
-  write(file: string, saved: SavedStamps): void {
+  /** Writes the stamps of a tree, and makes the key if there is none. Throws the system's error. */
+  write(file: string, { digest, stamps }: Pick<Tree, 'digest' | 'stamps'>, checked: number): void {
     const key = this.#key() ?? this.#newKey();
-    const content = JSON.stringify(saved);
-    writeFileAtomic(file, `${macOf(key, content).toString('hex')}\n${content}`);
+    const content = Buffer.concat([
+      Buffer.from(`${JSON.stringify({ digest, checked })}\n`),
+      toRecords(stamps),
+    ]);
+    writeFileAtomic(file, Buffer.concat([Buffer.from(`${macOf(key, content).toString('hex')}\n`), content]));
   }
 
   /** The key; undefined if there is none, or if anybody else may have read or written it. */
@@ -78,6 +83,6 @@ export class StampFiles {
   }
 }
 
-function macOf(key: Buffer, content: string): Buffer {
+function macOf(key: Buffer, content: Buffer): Buffer {
   return createHmac('sha256', key).update(content).digest();
 }

@@ -19,6 +19,7 @@ import { type LockFile, LockFiles, type PackageUse } from './lock-files.ts';
 import { Pythons } from './pypi/python.ts';
 import type { OpenRegistry, ScriptChoice } from './registry.ts';
 import { formatSpec, isExact, type PackageSpec } from './spec.ts';
+import type { StampCheck } from './stamp-check.ts';
 import { Trees } from './trees.ts';
 
 /** What the store needs. */
@@ -28,6 +29,8 @@ export interface StoreOptions {
   readonly registry: OpenRegistry;
   /** Called with each step, to show progress, and with notes that the user has to see. */
   readonly progress: (text: string, isNote?: boolean) => void;
+  /** How files are compared with their stamps; by default in this process. */
+  readonly matchesStamps?: StampCheck | undefined;
 }
 
 /** A lock in the store. */
@@ -44,7 +47,7 @@ export class PackageStore {
   constructor(parts: StoreOptions) {
     this.#options = parts;
     this.#locks = new LockFiles(join(parts.places.config, 'packages'));
-    this.#trees = new Trees(join(parts.places.state, 'packages'), parts.clock);
+    this.#trees = new Trees(join(parts.places.state, 'packages'), parts.clock, parts.matchesStamps);
   }
 
   /** A profile's lock of an exact version, or undefined. Throws `package-unlocked` if its file cannot be read. */

@@ -14,6 +14,7 @@ import type { Clock } from '../os/clock.ts';
 import { asWriteError, isFolder, listFolder, makeReadOnly, makeWritable, writeFile } from './files.ts';
 import type { PackageLock } from './lock.ts';
 import { idOf } from './lock-files.ts';
+import type { StampCheck } from './stamp-check.ts';
 import { StampFiles } from './stamps.ts';
 import { diffListings, matchesStamps, readTree, type Tree, treeDigest } from './tree.ts';
 
@@ -30,10 +31,12 @@ export class Trees {
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #stamps: StampFiles;
+  readonly #matches: StampCheck;
 
-  constructor(folder: string, clock: Clock) {
+  constructor(folder: string, clock: Clock, matches: StampCheck = matchesStamps) {
     this.#folder = folder;
     this.#clock = clock;
+    this.#matches = matches;
     this.#stamps = new StampFiles(folder);
   }
 
@@ -92,9 +95,9 @@ export class Trees {
     const saved = this.#stamps.read(join(folder, 'stamps'), lock.digest);
     const age = saved && this.#clock.now() - saved.checked;
     const recent = age !== undefined && age >= 0 && age < FULL_CHECK_INTERVAL;
-    if (saved && recent && !full && (await matchesStamps(root, saved.stamps))) return [];
+    if (saved && recent && !full && (await this.#matches(root, saved.records))) return [];
     const tree = await readTree(root);
-    const difference = diffListings(listing, tree.listing);
+    const difference = diffListings(listing.toString('utf8'), tree.listing);
     if (difference) return [...difference.changed, ...difference.added, ...difference.removed];
     this.#writeStamps(folder, tree);
     return [];
@@ -118,18 +121,18 @@ export class Trees {
     return join(this.#folder, `${idOf(lock)}-${digest}`);
   }
 
-  #writeStamps(folder: string, { digest, stamps }: Tree): void {
+  #writeStamps(folder: string, tree: Tree): void {
     try {
-      this.#stamps.write(join(folder, 'stamps'), { digest, checked: this.#clock.now(), stamps });
+      this.#stamps.write(join(folder, 'stamps'), tree, this.#clock.now());
     } catch (error) {
       throw asWriteError(error);
     }
   }
 }
 
-function readListing(file: string): string | undefined {
+function readListing(file: string): Buffer | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file);
   } catch {
     return undefined;
   }

@@ -253,13 +253,13 @@ test.each(['a forged MAC', 'no MAC', 'the stamps of another tree', 'a key that o
     expect(statSync(key).mode & 0o777).toBe(0o600);
     if (how === 'a forged MAC') {
       const forger = new StampFiles(join(folder, 'forger'));
-      forger.write(file, { digest, checked: now, stamps });
+      forger.write(file, { digest, stamps }, now);
     } else if (how === 'no MAC') {
       writeFileSync(file, JSON.stringify({ checked: now, stamps }));
     } else if (how === 'the stamps of another tree') {
-      new StampFiles(trees()).write(file, { digest: `sha256:${'0'.repeat(64)}`, checked: now, stamps });
+      new StampFiles(trees()).write(file, { digest: `sha256:${'0'.repeat(64)}`, stamps }, now);
     } else {
-      new StampFiles(trees()).write(file, { digest, checked: now, stamps });
+      new StampFiles(trees()).write(file, { digest, stamps }, now);
       chmodSync(key, 0o644);
     }
     await expect(store.verify(a, false)).rejects.toMatchObject({ code: 'package-changed' });

@@ -42,6 +42,7 @@ export class TurnMeter {
   #depth = 0;
   #began = 0;
   #longest = 0;
+  #spent = 0;
   #slow = 0;
 
   constructor(options: TurnMeterOptions) {
@@ -51,6 +52,11 @@ export class TurnMeter {
   /** The longest turn so far, in milliseconds. */
   get longest(): number {
     return this.#longest;
+  }
+
+  /** What all turns that have ended took, in milliseconds. */
+  get spent(): number {
+    return this.#spent;
   }
 
   /** When the turn that runs began, or the last one, in milliseconds of the monotonic clock. */
@@ -75,6 +81,7 @@ export class TurnMeter {
   end(): void {
     if (--this.#depth > 0) return;
     const ms = this.#options.clock.monotonic() - this.#began;
+    this.#spent += ms;
     if (ms > this.#longest) this.#longest = ms;
     if (ms > SLOW) this.#report(ms);
   }

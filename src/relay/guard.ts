@@ -35,6 +35,11 @@ export class Guard {
     return this.#meter.longest;
   }
 
+  /** What all turns that have ended took, in milliseconds. */
+  get spent(): number {
+    return this.#meter.spent;
+  }
+
   /** When the turn that runs began, in milliseconds of the monotonic clock. */
   get began(): number {
     return this.#meter.began;

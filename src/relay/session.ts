@@ -20,6 +20,7 @@ import { BackPressure } from './flow/back-pressure.ts';
 import { Inbox, LONG } from './flow/inbox.ts';
 import { Intake } from './flow/intake.ts';
 import { type LongAnswer, LongLines, type LongRequest } from './flow/long-lines.ts';
+import { MessageTurns } from './flow/message-turns.ts';
 import { type Commit, Outbox } from './flow/outbox.ts';
 import { Slices } from './flow/slices.ts';
 import { Stderr } from './flow/stderr.ts';
@@ -185,6 +186,7 @@ export class Session {
       isAlone: (now) => neighbours.isAlone(this.#guard, now),
       resume,
     });
+    const turns = new MessageTurns({ clock, neighbours, session: this.#guard, resume });
     const intake = new Intake({ budgets, slices, resume, onBulk: options.onBulk ?? (() => {}) });
     const { trust } = options;
     const onFault = (error: unknown): void => this.#guard.fail(error);
@@ -267,12 +269,14 @@ export class Session {
     const longLines = new LongLines({ current: this.#current, calls: this.#calls });
     const hostInbox = new Inbox<LongRequest>({
       slices,
+      turns,
       inspect: (bytes, start, end) => longLines.fromHost(bytes, start, end),
       take: (bytes, start, end, known) => this.#fromHost.line(bytes, start, end, known),
       oversize: (line) => this.#fromHost.oversize(line),
     });
     const serverInbox = new Inbox<LongAnswer>({
       slices,
+      turns,
       inspect: (bytes, start, end) => longLines.fromServer(bytes, start, end),
       take: (bytes, start, end, known) => this.#fromServer.message(bytes, start, end, known),
       oversize: (line) => this.#fromServer.oversize(line),

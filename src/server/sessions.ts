@@ -70,12 +70,13 @@ interface Begun {
 export class Sessions {
   readonly #parts: SessionsParts;
   readonly #entries = new Map<string, SessionEntry>();
-  readonly #neighbours = new Neighbours();
+  readonly #neighbours: Neighbours;
   readonly #planted: PlantedRecords;
   readonly #spares: Spares;
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
+    this.#neighbours = new Neighbours(parts.clock);
     this.#planted = new PlantedRecords(parts);
     this.#spares = new Spares(parts);
   }

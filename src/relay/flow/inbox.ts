@@ -1,17 +1,16 @@
 // The messages of one side, in their order. A short one is taken as it comes; a long one is looked through in slices, and
 // what comes after it waits. Of many that come together the first are taken, and while other sessions have something to do the
-// rest wait until those have had their turn. While anything waits, that side is to be read no further.
+// rest wait until those have had their turn: see message-turns.ts. While anything waits, that side is to be read no further.
 import type { LineListener, Oversize } from '../../json/lines.ts';
+import type { MessageTurns } from './message-turns.ts';
 import type { Slices, Work } from './slices.ts';
 
 /** A line of more bytes is long. A short one is read at once: that takes a few milliseconds at most, whatever is in it. */
 export const LONG = 65_536;
 
-/** So many messages are taken in one turn while others have something to do: that takes a fraction of a millisecond. */
-export const MOST_AT_ONCE = 16;
-
 export interface InboxOptions<Known> {
-  readonly slices: Pick<Slices, 'run' | 'isAlone' | 'later'>;
+  readonly slices: Pick<Slices, 'run'>;
+  readonly turns: Pick<MessageTurns, 'mayTake' | 'later'>;
   /** Looks through a long line. */
   inspect(bytes: Buffer, start: number, end: number): Work<Known>;
   /** Takes a line; `known` is what was seen in a long one. */
@@ -33,9 +32,6 @@ export class Inbox<Known> implements LineListener {
   #current: WaitingLine | undefined;
   /** What waits is taken in a later turn. */
   #isResting = false;
-  /** Messages that were taken of a piece, and where the last one began in it. */
-  #taken = 0;
-  #lastStart = 0;
 
   constructor(options: InboxOptions<Known>) {
     this.#options = options;
@@ -47,19 +43,20 @@ export class Inbox<Known> implements LineListener {
   }
 
   line(bytes: Buffer, start: number, end: number): void {
-    if (start <= this.#lastStart) this.#taken = 0;
-    this.#lastStart = start;
-    if (this.isIdle && end - start <= LONG && !this.#rests()) {
-      this.#options.take(bytes, start, end, undefined);
-      return;
+    if (this.isIdle && end - start <= LONG) {
+      if (this.#options.turns.mayTake()) {
+        this.#options.take(bytes, start, end, undefined);
+        return;
+      }
+      this.#rest();
     }
     this.#waiting.push({ bytes, start, end });
-    this.#next();
+    this.#next(false);
   }
 
   oversize(line: Oversize): void {
     this.#waiting.push(line);
-    this.#next();
+    this.#next(false);
   }
 
   /** Takes nothing more of what waits, and returns it. */
@@ -72,27 +69,28 @@ export class Inbox<Known> implements LineListener {
     return left;
   }
 
-  /** Whether enough messages were taken for now; what waits goes on in a later turn then. */
-  #rests(): boolean {
-    if (++this.#taken <= MOST_AT_ONCE) return false;
-    const { slices } = this.#options;
-    this.#taken = 1;
-    if (slices.isAlone) return false;
+  /** Goes on in a later turn. */
+  #rest(): void {
     this.#isResting = true;
-    slices.later(() => {
+    this.#options.turns.later(() => {
       if (!this.#isResting) return;
       this.#isResting = false;
-      this.#taken = 0;
-      this.#next();
+      this.#next(true);
     });
-    return true;
   }
 
-  #next(): void {
-    const { slices, inspect, take, oversize } = this.#options;
+  /** Takes what may be taken. `mayTake`: at least one message, as this is the turn that it has waited for. */
+  #next(mayTake: boolean): void {
+    const { slices, turns, inspect, take, oversize } = this.#options;
+    let isFirst = mayTake;
     while (this.isIdle) {
       const item = this.#waiting[0];
-      if (item === undefined || this.#rests()) return;
+      if (item === undefined) return;
+      if (!isFirst && !turns.mayTake()) {
+        this.#rest();
+        return;
+      }
+      isFirst = false;
       this.#waiting.shift();
       if (!('bytes' in item)) oversize(item);
       else if (item.end - item.start <= LONG) take(item.bytes, item.start, item.end, undefined);
@@ -103,7 +101,7 @@ export class Inbox<Known> implements LineListener {
           if (this.#current !== item) return;
           this.#current = undefined;
           take(item.bytes, item.start, item.end, known);
-          this.#next();
+          this.#next(false);
         });
       }
     }

@@ -54,17 +54,6 @@ export class Slices {
     return Math.max(0, (this.#debt - budgets.burst) / budgets.share);
   }
 
-  /** Whether nobody else has anything to do. */
-  get isAlone(): boolean {
-    const { clock, isAlone } = this.#options;
-    return isAlone(clock.monotonic());
-  }
-
-  /** Runs a turn of the session once others have had theirs. */
-  later(turn: () => void): void {
-    setImmediate(() => this.#options.resume(turn));
-  }
-
   /** Drops all work. */
   clear(): void {
     this.#jobs = [];

@@ -50,7 +50,7 @@ test('fifty sessions are flat over a day', { timeout: 120_000 }, async () => {
   });
   const watch = new CredentialWatch({ store: noStore, values, onNewVersion: async () => {}, log });
   const credential = { name: 'TOKEN', origin: { command: ['fetch-token'], ttl: 15 * MINUTE } };
-  const neighbours = new Neighbours();
+  const neighbours = new Neighbours(clock);
 
   let opened = 0;
   async function open() {

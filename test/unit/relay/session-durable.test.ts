@@ -6,7 +6,7 @@ const auditSettings = { arguments: 'redacted', results: 'digest', durability: 'f
 
 /** A session whose records are on the disk when the test says so, and that is not the only one. */
 function durable(): Joined {
-  const neighbours = new Neighbours();
+  const neighbours = new Neighbours({ monotonic: () => 0 });
   const joined = join({ auditSettings, neighbours });
   neighbours.note({}, 0);
   joined.audit.isDurable = false;

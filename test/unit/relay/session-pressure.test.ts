@@ -119,7 +119,7 @@ describe('W-RELAY-6', () => {
     for (const say of ['stderr', 'line'] as const) {
       let now = 0;
       const clock = { now: () => 0, monotonic: () => now };
-      const neighbours = new Neighbours();
+      const neighbours = new Neighbours(clock);
       const budgets = { burst: 1.5, share: 0.5, stderrPrice: 16, linePrice: 16 };
       const { server } = join({ clock, neighbours, budgets });
       const flooding = (): number => {

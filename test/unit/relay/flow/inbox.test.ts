@@ -1,19 +1,17 @@
-// Many messages that come together: while other sessions have something to do, so many are taken in a turn, in their order.
+// Messages that come together: they are taken while there is time for them, the others in later turns, in their order.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Inbox, MOST_AT_ONCE } from '../../../../src/relay/flow/inbox.ts';
+import { Inbox } from '../../../../src/relay/flow/inbox.ts';
 
-/** An inbox, the numbers of the lines that it has taken by turn, and the turns that wait. */
-function open(isAlone: () => boolean) {
+/** An inbox, the numbers of the lines that it has taken by turn, and the turns that wait. So many may be taken in a turn. */
+function open(most: () => number) {
   const turns: number[][] = [[]];
   const later: (() => void)[] = [];
   const inbox = new Inbox<never>({
-    slices: {
-      get isAlone() {
-        return isAlone();
-      },
+    slices: { run: () => {} },
+    turns: {
+      mayTake: () => (turns.at(-1)?.length ?? 0) < most(),
       later: (turn) => void later.push(turn),
-      run: () => {},
     },
     inspect: () => {
       throw new Error('no line is long');
@@ -41,55 +39,57 @@ function open(isAlone: () => boolean) {
 
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => at);
 
-test('W-RELAY-6 while others are busy a piece with many messages is taken in several turns', () => {
-  const { inbox, turns, piece, next, later } = open(() => false);
+test('W-RELAY-6 a piece with more messages than there is time for is taken in several turns', () => {
+  const { inbox, turns, piece, next, later } = open(() => 16);
   piece(0, 40);
-  expect(turns).toEqual([numbers(MOST_AT_ONCE)]);
+  expect(turns).toEqual([numbers(16)]);
   // It is to be read no further meanwhile.
   expect(inbox.isIdle).toBe(false);
   next();
   next();
-  expect(turns.map(({ length }) => length)).toEqual([MOST_AT_ONCE, MOST_AT_ONCE, 40 - 2 * MOST_AT_ONCE]);
+  expect(turns.map(({ length }) => length)).toEqual([16, 16, 8]);
   expect(turns.flat()).toEqual(numbers(40));
   expect(inbox.isIdle).toBe(true);
   expect(later).toEqual([]);
 });
 
-test('one that is alone takes all at once, and few are never split', () => {
-  const alone = open(() => true);
-  alone.piece(0, 400);
-  expect(alone.turns).toEqual([numbers(400)]);
-  const busy = open(() => false);
-  for (let first = 0; first < 160; first += MOST_AT_ONCE) busy.piece(first, MOST_AT_ONCE);
-  expect(busy.turns).toEqual([numbers(160)]);
+test('all that there is time for is taken at once', () => {
+  const { turns, piece, later } = open(() => Number.POSITIVE_INFINITY);
+  piece(0, 400);
+  expect(turns).toEqual([numbers(400)]);
+  expect(later).toEqual([]);
+});
+
+test('W-RELAY-6 a turn that was waited for takes a message, however little time there is', () => {
+  const { turns, piece, next } = open(() => 0);
+  piece(0, 3);
+  for (let turn = 0; turn < 3; turn++) next();
+  expect(turns).toEqual([[], [0], [1], [2]]);
 });
 
 test('W-RELAY-6 whatever comes meanwhile, each message is taken once and in its order', () => {
   fc.assert(
-    fc.property(
-      fc.array(fc.record({ count: fc.nat(60), alone: fc.boolean(), turns: fc.nat(3) })),
-      (pieces) => {
-        let isAlone = false;
-        const { turns, piece, next, later } = open(() => isAlone);
-        let first = 0;
-        for (const { count, alone, turns: between } of pieces) {
-          isAlone = alone;
-          piece(first, count);
-          first += count;
-          for (let turn = 0; turn < between; turn++) next();
-        }
-        while (later.length > 0) next();
-        expect(turns.flat()).toEqual(numbers(first));
-      },
-    ),
+    fc.property(fc.array(fc.record({ count: fc.nat(60), most: fc.nat(80), turns: fc.nat(3) })), (pieces) => {
+      let most = 0;
+      const { turns, piece, next, later } = open(() => most);
+      let first = 0;
+      for (const { count, most: now, turns: between } of pieces) {
+        most = now;
+        piece(first, count);
+        first += count;
+        for (let turn = 0; turn < between; turn++) next();
+      }
+      while (later.length > 0) next();
+      expect(turns.flat()).toEqual(numbers(first));
+    }),
   );
 });
 
 test('what rests is given back when the session is over, and no later turn takes it', () => {
-  const { inbox, turns, piece, next } = open(() => false);
+  const { inbox, turns, piece, next } = open(() => 16);
   piece(0, 20);
-  expect(inbox.clear()).toHaveLength(20 - MOST_AT_ONCE);
+  expect(inbox.clear()).toHaveLength(4);
   expect(inbox.isIdle).toBe(true);
   next();
-  expect(turns.flat()).toEqual(numbers(MOST_AT_ONCE));
+  expect(turns.flat()).toEqual(numbers(16));
 });

@@ -46,6 +46,9 @@ const BLOCK = 65_536;
  */
 const JOINED = 2 ** 20;
 const GROWTH = 4;
+/** What is read to its place in such a buffer at once: at most, and at least. */
+const MOST_READ = 2 ** 18;
+const LEAST_READ = 2 ** 14;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -75,8 +78,22 @@ export class LineSplitter {
     return this.#gathered;
   }
 
+  /**
+   * Where the next bytes are best read to: behind those of a long line, so that they need not be copied there. Undefined:
+   * anywhere. What is read there must be what is pushed next.
+   */
+  room(): Buffer | undefined {
+    if (this.#joined === undefined) return undefined;
+    // The last byte is for the line feed.
+    const left = (): number => (this.#joined?.length ?? 0) - 1 - this.#gathered;
+    if (left() < LEAST_READ) this.#grow();
+    if (left() < LEAST_READ) return undefined;
+    return this.#joined.subarray(this.#gathered, this.#gathered + Math.min(left(), MOST_READ));
+  }
+
   push(chunk: Buffer): void {
     let at = 0;
+    const joined = this.#joined;
     if (this.#gathered > 0) {
       const feed = chunk.indexOf(LINE_FEED);
       if (feed < 0) {
@@ -98,7 +115,10 @@ export class LineSplitter {
       }
       at = feed + 1;
     }
-    if (at < chunk.length) this.#gather(chunk.subarray(at));
+    if (at === chunk.length) return;
+    const rest = chunk.subarray(at);
+    // What begins in the buffer of the line before must not keep it.
+    this.#gather(joined !== undefined && rest.buffer === joined.buffer ? Buffer.from(rest) : rest);
   }
 
   /** The stream has ended: a last line without a line feed is a line. */
@@ -128,20 +148,26 @@ export class LineSplitter {
     }
   }
 
-  /** Copies a piece of a long line behind the others. */
+  /** Copies a piece of a long line behind the others, if it was not read there. */
   #join(piece: Buffer): void {
-    let at = this.#gathered - piece.length;
-    if (this.#joined === undefined || this.#gathered >= this.#joined.length) {
-      // One byte more than the line, for its line feed.
-      const size = Math.min(this.#limit + 1, Math.max(GROWTH * this.#gathered, JOINED));
-      const joined = Buffer.allocUnsafeSlow(size);
-      const pieces = this.#joined === undefined ? this.#pieces : [this.#joined.subarray(0, at)];
-      at = 0;
-      for (const each of pieces) at += each.copy(joined, at);
-      this.#release();
-      this.#joined = joined;
-    }
-    piece.copy(this.#joined, at);
+    const at = this.#gathered - piece.length;
+    if (this.#joined === undefined || this.#gathered >= this.#joined.length) this.#grow(at);
+    const joined = this.#joined as Buffer;
+    const isThere = piece.buffer === joined.buffer && piece.byteOffset === joined.byteOffset + at;
+    if (!isThere) piece.copy(joined, at);
+  }
+
+  /** Makes room for what has been gathered and as much again; `length` bytes of it are there. */
+  #grow(length: number = this.#gathered): void {
+    // One byte more than the line, for its line feed.
+    const size = Math.min(this.#limit + 1, Math.max(GROWTH * this.#gathered, JOINED));
+    if (size <= (this.#joined?.length ?? 0)) return;
+    const joined = Buffer.allocUnsafeSlow(size);
+    const pieces = this.#joined === undefined ? this.#pieces : [this.#joined.subarray(0, length)];
+    let at = 0;
+    for (const each of pieces) at += each.copy(joined, at);
+    this.#release();
+    this.#joined = joined;
   }
 
   #copy(piece: Buffer): void {

@@ -1,9 +1,8 @@
-// A host's standard input and output as the daemon has them. What is read comes in blocks that are filled one read behind the
-// other, and each read is passed on where it lies: nothing is allocated for it, and while much comes it is as long as what the
-// kernel has.
+// A host's standard input and output as the daemon has them. What is read is passed on where it lies: see read-blocks.ts.
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { HostDescriptors } from './descriptor-inbox.ts';
+import { ReadBlocks } from './read-blocks.ts';
 
 /** What happens to them. */
 export interface StreamListener {
@@ -17,11 +16,6 @@ export interface StreamListener {
   broken(): void;
 }
 
-/** The smallest and the largest block, in bytes, and how many times as long the next is while reads fill what they get. */
-const SMALLEST = 0x4000;
-const LARGEST = 0x40000;
-const GROWTH = 4;
-
 /** Nobody listens yet. */
 const NOBODY: StreamListener = { data() {}, end() {}, drain() {}, broken() {} };
 
@@ -29,9 +23,7 @@ export class HostStreams {
   readonly #input: Socket;
   readonly #output: Socket;
   #on = NOBODY;
-  #block: Buffer = Buffer.allocUnsafeSlow(SMALLEST);
-  #used = 0;
-  #wasFilled = false;
+  readonly #blocks = new ReadBlocks();
 
   /** Opens both. Undefined, with both closed, where Node cannot. Bytes come in a later turn: `listen` is called before. */
   static open(descriptors: HostDescriptors): HostStreams | undefined {
@@ -57,7 +49,7 @@ export class HostStreams {
       readable: true,
       writable: false,
       onread: {
-        buffer: () => this.#room(),
+        buffer: () => this.#blocks.room(),
         callback: (length, room) => this.#take(length, room as Buffer),
       },
     });
@@ -114,22 +106,8 @@ export class HostStreams {
     this.#output.destroy();
   }
 
-  /** Where the next read goes. */
-  #room(): Buffer {
-    const { length } = this.#block;
-    // The last quarter is left, so that no read gets little.
-    if (length - this.#used < length / GROWTH) {
-      const next = this.#wasFilled ? Math.min(length * GROWTH, LARGEST) : SMALLEST;
-      this.#block = Buffer.allocUnsafeSlow(next);
-      this.#used = 0;
-    }
-    return this.#block.subarray(this.#used);
-  }
-
   #take(length: number, room: Buffer): boolean {
-    this.#used += length;
-    this.#wasFilled = length === room.length;
-    this.#on.data(room.subarray(0, length));
+    this.#on.data(this.#blocks.took(length, room));
     return true;
   }
 }

@@ -12,6 +12,16 @@ export interface SpawnOptions {
   readonly env: Readonly<Record<string, string>>;
   /** The descriptors from 3 on: a new pipe, or a descriptor of this process. */
   readonly descriptors?: readonly ('pipe' | number)[];
+  /** Where its standard output is read to, where the child's `stdout` can be: see `Child.isRead`. */
+  readonly reader?: Reader;
+}
+
+/** Takes what a stream brings, and says where it is read to. */
+export interface Reader {
+  /** Where the next bytes go. Asked once at first, and then after each `take`. */
+  room(): Buffer;
+  /** Bytes have come, at the beginning of the room that was given last. */
+  take(length: number, room: Buffer): void;
 }
 
 /** How a process ended: its exit code, or the signal that ended it. */
@@ -26,6 +36,8 @@ export interface Child {
   readonly stdin: Writable;
   /** Paused, like `stderr`: attach a listener, then resume. */
   readonly stdout: Readable;
+  /** The reader that was given takes what `stdout` brings, which has no `data` then. */
+  readonly isRead: boolean;
   readonly stderr: Readable;
   /** By descriptor; pipes are sockets, to read and to write. */
   readonly stdio: readonly unknown[];

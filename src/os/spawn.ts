@@ -5,7 +5,7 @@ import type { Spawn } from './program.ts';
 import { spawnByNode } from './spawn/node.ts';
 import { loadPosixSpawn } from './spawn/posix.ts';
 
-export type { Child, Ending, Spawn, SpawnOptions } from './program.ts';
+export type { Child, Ending, Reader, Spawn, SpawnOptions } from './program.ts';
 
 /** The way of starting programs that this machine offers. */
 export async function loadSpawn(): Promise<Spawn> {

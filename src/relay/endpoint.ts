@@ -4,8 +4,11 @@ import type { Ending } from '../os/spawn.ts';
 
 /** One side of a session: newline-delimited JSON-RPC as bytes, both ways, with backpressure. */
 export interface Endpoint {
-  /** Starts the flow. Called once; `end` comes once, after the last `data`. A chunk is the relay's to keep. */
-  listen(on: { data(chunk: Buffer): void; end(): void }): void;
+  /**
+   * Starts the flow. Called once; `end` comes once, after the last `data`. A chunk is the relay's to keep. `room`: where the next
+   * bytes are best read to, as many as fit there, if not anywhere: they are the next `data` then.
+   */
+  listen(on: { data(chunk: Buffer): void; end(): void; room?(): Buffer | undefined }): void;
   /** Stops and starts the flow of `data`. A chunk that is on its way already may still come. */
   pause(): void;
   resume(): void;

@@ -63,6 +63,7 @@ export class StdioUpstream implements Upstream {
           this.#listener.taken(chunk.length, this.#lines.begun);
           this.#listener.settle();
         }),
+      room: () => this.#lines.room(),
       end: () =>
         this.#guard.run(() => {
           this.#lines.end();

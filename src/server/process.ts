@@ -78,13 +78,15 @@ export async function spawnServer(
     using prepared = await spec.sandbox?.(file);
     const { descriptors = [], ...launch } = prepared?.launch ?? { file, args, cwd, env };
     const inherited = descriptors.map((entry) => (entry.kind === 'open' ? entry.descriptor : 'pipe'));
+    const output = { stdout: new Output(), stderr: new Output() };
     const child = await parts
-      .spawn({ ...launch, descriptors: inherited })
+      .spawn({ ...launch, descriptors: inherited, reader: output.stdout })
       .catch((error: { code?: string }) => {
         throw spawnError(profile, spec.command, error.code);
       });
     // Attached at once: of a server that ends while it is being confined Node would discard the output.
-    const output = { stdout: new Output(child.stdout), stderr: new Output(child.stderr) };
+    output.stdout.open(child.stdout, child.isRead);
+    output.stderr.open(child.stderr, false);
     const started = parts.processes.find(child.pid)?.started;
     if (started !== undefined) recordProcess(runtime, child.pid, started, parts);
     spec.onSpawned?.();
@@ -170,7 +172,7 @@ function superviseServer(
     confined,
     ended,
     gone: gone.promise,
-    listen: (on) => stdout.listen(on.data, on.end),
+    listen: (on) => stdout.listen(on),
     pause() {
       stdout.pause();
       stderr.pause();
@@ -179,7 +181,7 @@ function superviseServer(
       stdout.resume();
       stderr.resume();
     },
-    onStderr: (listener) => stderr.listen(listener, () => {}),
+    onStderr: (listener) => stderr.listen({ data: listener, end() {} }),
     onDrain: (listener) => {
       onDrain = listener;
     },

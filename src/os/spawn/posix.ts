@@ -1,10 +1,10 @@
 // Starts programs by posix_spawn(3). The C library lets the child run in this process's memory until it is the program, and
 // this thread waits for that: less than a millisecond, however large this process is.
 import { closeSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { type OnReadOpts, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import type { Child, SpawnOptions } from '../program.ts';
+import type { Child, Reader, SpawnOptions } from '../program.ts';
 import { Endings } from './endings.ts';
 
 const AF_UNIX = 1;
@@ -70,7 +70,7 @@ function bind(koffi: typeof import('koffi')['default']): (options: SpawnOptions)
     return [pair.readInt32LE(0), pair.readInt32LE(4)];
   };
 
-  return async ({ file, args, cwd, env, descriptors = [] }) => {
+  return async ({ file, args, cwd, env, descriptors = [], reader }) => {
     const own: number[] = [];
     const given: number[] = [];
     /** Descriptors whose numbers the child's would take. */
@@ -106,7 +106,7 @@ function bind(koffi: typeof import('koffi')['default']): (options: SpawnOptions)
         posixSpawn(pid, path, actions, attributes, [...argv, null], [...variables, null]);
       const failure = run(file, words);
       check(failure === ENOEXEC ? run(SHELL, [SHELL, ...words]) : failure);
-      return childOf(pid.readInt32LE(0), own.splice(0), sources, given, endings);
+      return childOf(pid.readInt32LE(0), own.splice(0), sources, given, endings, reader);
     } finally {
       if (made) actionsDestroy(actions);
       for (const descriptor of [...own, ...given, ...moved]) closeSync(descriptor);
@@ -121,17 +121,30 @@ function childOf(
   sources: readonly number[],
   given: readonly number[],
   endings: Endings,
+  reader: Reader | undefined,
 ): Child {
   const ended = endings.of(pid);
   const stdio = sources.map((source, at) => {
     if (!given.includes(source)) return null;
-    return new Socket({ fd: own.shift() as number, readable: at > 0, writable: at === 0 || at > 2 });
+    const fd = own.shift() as number;
+    const onread = at === 1 ? reader && onreadOf(reader) : undefined;
+    return new Socket({ fd, readable: at > 0, writable: at === 0 || at > 2, ...(onread && { onread }) });
   });
   const [stdin, stdout, stderr] = stdio as [Socket, Socket, Socket];
   // A child that closes its stdin, or ends, is not an error here.
   stdin.on('error', () => {});
   void ended.then(() => stdin.destroy());
-  return { pid, stdin, stdout, stderr, stdio, ended };
+  return { pid, stdin, stdout, isRead: reader !== undefined, stderr, stdio, ended };
+}
+
+function onreadOf(reader: Reader): OnReadOpts {
+  return {
+    buffer: () => reader.room(),
+    callback: (length, room) => {
+      reader.take(length, room as Buffer);
+      return true;
+    },
+  };
 }
 
 function check(failure: number): void {

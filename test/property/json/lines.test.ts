@@ -4,8 +4,8 @@ import { LineSplitter } from '../../../src/json/lines.ts';
 
 const numRuns = process.env.SLOW === undefined ? 300 : 20_000;
 
-/** What a splitter makes of bytes that are cut at `cuts`. */
-function split(bytes: Buffer, cuts: readonly number[], limit: number): string[] {
+/** What a splitter makes of bytes that are cut at `cuts`. `inPlace`: they are read where it says. */
+function split(bytes: Buffer, cuts: readonly number[], limit: number, inPlace = false): string[] {
   const seen: string[] = [];
   const splitter = new LineSplitter(
     {
@@ -22,7 +22,15 @@ function split(bytes: Buffer, cuts: readonly number[], limit: number): string[] 
   const at = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
   let from = 0;
   for (const cut of [...at, bytes.length]) {
-    splitter.push(Buffer.from(bytes.subarray(from, cut)));
+    for (let left = bytes.subarray(from, cut); inPlace && left.length > 0; ) {
+      const room = splitter.room();
+      if (room === undefined) break;
+      const length = left.copy(room);
+      splitter.push(room.subarray(0, length));
+      left = left.subarray(length);
+      from += length;
+    }
+    if (from < cut || !inPlace) splitter.push(Buffer.from(bytes.subarray(from, cut)));
     from = cut;
   }
   splitter.end();
@@ -61,3 +69,32 @@ test('any chunking of bytes gives the same lines', () => {
     { numRuns },
   );
 });
+
+/** Lines around the lengths at which they are joined as they come, and at which what they are joined in grows. */
+const long = fc.array(
+  fc.oneof(
+    fc.constantFrom('\n', 'a\nb', '\n\n'),
+    fc.integer({ min: 2 ** 20 - 40_000, max: 2 ** 20 + 300_000 }).map((length) => 'x'.repeat(length)),
+    fc.integer({ min: 2 ** 22 - 40_000, max: 2 ** 22 + 300_000 }).map((length) => 'y'.repeat(length)),
+    fc.nat({ max: 60_000 }).map((length) => 'z'.repeat(length)),
+  ),
+  { minLength: 1, maxLength: 6 },
+);
+
+test('long lines are the same where they are read to their place', () => {
+  fc.assert(
+    fc.property(
+      long,
+      fc.array(fc.nat(), { minLength: 5, maxLength: 300 }),
+      fc.constantFrom(2 ** 20, 2 ** 20 + 100_000, 2 ** 22 + 1, 2 ** 26),
+      (parts, cuts, limit) => {
+        const bytes = Buffer.from(parts.join(''));
+        const expected = split(bytes, [], limit);
+        expect(split(bytes, cuts, limit, true).every((line, at) => line === expected[at])).toBe(true);
+        expect(split(bytes, cuts, limit).every((line, at) => line === expected[at])).toBe(true);
+        expect(split(bytes, cuts, limit, true)).toHaveLength(expected.length);
+      },
+    ),
+    { numRuns: numRuns / 15 },
+  );
+}, 60_000);

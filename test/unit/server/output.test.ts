@@ -12,13 +12,11 @@ async function settled(): Promise<void> {
 /** A pipe, and what came out of it in order; `null` for its end. */
 function piped(): { pipe: PassThrough; output: Output; came: (string | null)[]; listen(): void } {
   const pipe = new PassThrough();
-  const output = new Output(pipe);
+  const output = new Output();
+  output.open(pipe, false);
   const came: (string | null)[] = [];
   const listen = (): void =>
-    output.listen(
-      (chunk) => came.push(chunk.toString()),
-      () => came.push(null),
-    );
+    output.listen({ data: (chunk) => came.push(chunk.toString()), end: () => came.push(null) });
   return { pipe, output, came, listen };
 }
 
@@ -58,7 +56,8 @@ test('a pause stays in force when another party resumes the pipe, and the order 
 
 test('a listener that pauses receives nothing more', async () => {
   const pipe = new PassThrough();
-  const output = new Output(pipe);
+  const output = new Output();
+  output.open(pipe, false);
   const came: string[] = [];
   pipe.write('a');
   pipe.resume();
@@ -66,13 +65,13 @@ test('a listener that pauses receives nothing more', async () => {
   pipe.write('b');
   pipe.resume();
   await setImmediate();
-  output.listen(
-    (chunk) => {
+  output.listen({
+    data: (chunk) => {
       came.push(chunk.toString());
       output.pause();
     },
-    () => came.push('end'),
-  );
+    end: () => came.push('end'),
+  });
   expect(came).toEqual(['a']);
   output.resume();
   expect(came).toEqual(['a', 'b']);
@@ -89,4 +88,53 @@ test('a pipe that another process keeps open ends all the same, and a pause stay
   expect(pipe.destroyed).toBe(true);
   output.resume();
   expect(came).toEqual(['rest', null]);
+});
+
+test('what is read for the listener goes where it says, but not before what waits', () => {
+  const output = new Output();
+  output.open(new PassThrough(), true);
+  const place = Buffer.alloc(16);
+  let at = 0;
+  const came: string[] = [];
+  const read = (text: string): Buffer => {
+    const room = output.room();
+    room.write(text);
+    output.take(text.length, room);
+    return room;
+  };
+  expect(read('a').buffer).not.toBe(place.buffer);
+  output.listen({
+    data: (chunk) => {
+      came.push(chunk.toString());
+      at += chunk.buffer === place.buffer ? chunk.length : 0;
+    },
+    end: () => came.push('end'),
+    room: () => place.subarray(at),
+  });
+  expect(read('bc').buffer).toBe(place.buffer);
+  output.pause();
+  expect(read('d').buffer).not.toBe(place.buffer);
+  expect(read('e').buffer).not.toBe(place.buffer);
+  output.resume();
+  expect(read('f').buffer).toBe(place.buffer);
+  expect(came).toEqual(['a', 'bc', 'd', 'e', 'f']);
+  expect(place.toString('latin1', 0, at)).toBe('bcf');
+});
+
+test('a room that was given before a pause is where the next bytes are, and later ones are elsewhere', () => {
+  const output = new Output();
+  output.open(new PassThrough(), true);
+  const place = Buffer.alloc(16);
+  const came: Buffer[] = [];
+  output.listen({ data: (chunk) => came.push(chunk), end() {}, room: () => place });
+  const given = output.room();
+  output.pause();
+  given.write('a');
+  output.take(1, given);
+  const next = output.room();
+  expect(next.buffer).not.toBe(place.buffer);
+  next.write('b');
+  output.take(1, next);
+  output.resume();
+  expect(came.map(String)).toEqual(['a', 'b']);
 });

@@ -64,6 +64,16 @@ export const get = (local: number): number[] => [0x20, local];
 export const set = (local: number): number[] => [0x21, local];
 /** `i32.const` of a number from -64 to 63. */
 export const constant = (value: number): number[] => [0x41, value & 0x7f];
+/** `i32.const` of any number that is not negative: LEB128 whose last byte shows no sign. */
+export const natural = (value: number): number[] => {
+  const bytes = unsigned(value);
+  return [
+    0x41,
+    ...((bytes.at(-1) as number) < 0x40
+      ? bytes
+      : [...bytes.slice(0, -1), (bytes.at(-1) as number) | 0x80, 0]),
+  ];
+};
 /** A vector instruction. */
 export const vector = (operation: number): number[] => [0xfd, ...unsigned(operation)];
 /** `i8x16.splat`, of the integer before. */

@@ -5,6 +5,7 @@
 
 import type { Encoding } from './encodings.ts';
 import { isPlain, type Key, keysOf } from './folded-keys.ts';
+import { BLANK, END, FoldedSkip } from './folded-skip.ts';
 import {
   codeOfUnit,
   INCOMPLETE,
@@ -19,7 +20,7 @@ import {
   SYMBOLS,
   symbolOf,
 } from './folded-view.ts';
-import { BLANK_BITS, endsEmptyLine, isIndentation, mayBeQuoted, wordEnd } from './indentation.ts';
+import { endsEmptyLine, isIndentation, mayBeQuoted, wordEnd } from './indentation.ts';
 import type { FoundRange } from './ranges.ts';
 import { NO_STATE, SymbolAutomaton } from './symbol-automaton.ts';
 import { extendLeft, extendRight, isWritten, MAX_GAP_EACH } from './written-value.ts';
@@ -33,8 +34,11 @@ export interface FoldedResult {
   incomplete: number;
 }
 
-/** Less data than this is not looked through for marks of escapes first. */
+/** Less data than this is not looked through for marks of escapes first, and not passed over by other means. */
 const FEW_BYTES = 4096;
+/** Of passing over data: the credit of keys' lengths that it begins with, and what a call costs. */
+const CREDIT = 16;
+const CALL = 2;
 /** Nothing is ever added to it. */
 const NONE: never[] = [];
 /**
@@ -44,10 +48,8 @@ const NONE: never[] = [];
 const GAP = NO_SYMBOL;
 const MARK = NO_SYMBOL | 1;
 const EQUALS = NO_SYMBOL | 2;
-const END = 128;
 /** Bits of what may stand for a letter or digit, beside the symbols, and of `END`. */
 const NOT_SKIPPED = END | (MARK ^ NO_SYMBOL) | (EQUALS ^ NO_SYMBOL);
-const BLANK = BLANK_BITS | NO_SYMBOL;
 const LINE_BREAK = 0x800 | NO_SYMBOL;
 const LF = 0x0a;
 const CR = 0x0d;
@@ -72,6 +74,8 @@ export class FoldedSearch {
   /** Of the scan under way. */
   #patient = false;
   readonly #result: FoldedResult = { matches: NONE, anchors: NONE, incomplete: 0 };
+  /** Passes over most data; `null`: not made yet. */
+  #skip: FoldedSkip | undefined | null = null;
   /** Where the last symbols began, as many as the longest key has at least; a power of two. */
   #starts = new Int32Array(1);
 
@@ -89,6 +93,7 @@ export class FoldedSearch {
   add(value: string, encodings: readonly Encoding[]): void {
     const index = this.#values.push(value) - 1;
     if (encodings.length === 0) return;
+    this.#skip = null;
     const keys = keysOf(value, encodings, index);
     if (!isPlain(value) && !keys.some(({ use }) => use === 'anchor')) this.#needsExact = true;
     for (const [{ length }] of value.matchAll(BETWEEN))
@@ -107,6 +112,7 @@ export class FoldedSearch {
 
   /** `tokenBytes`: by byte, whether a value may contain it, or what separates its characters. */
   setTokenBytes(tokenBytes: readonly boolean[]): void {
+    this.#skip = null;
     this.#classes = Uint16Array.from(SYMBOL_OF, (symbol, byte) => {
       if (symbol !== NO_SYMBOL) return symbol;
       if ('\\%&'.includes(String.fromCharCode(byte))) return MARK;
@@ -136,7 +142,18 @@ export class FoldedSearch {
     // No match has the three bytes at `clear` in it. Those after it up to `seen` exclude nothing.
     let clear = -1;
     let seen = -1;
+    const skip = data.length < FEW_BYTES ? undefined : this.#beginSkip();
+    let credit = CREDIT;
     for (;;) {
+      if (skip !== undefined && credit > 0) {
+        const next = skip.from(data, clear);
+        // Of data in which it stops at every step it would be no use.
+        credit = Math.min(CREDIT, credit + (next - clear) / least - CALL);
+        if (next > clear) {
+          clear = next;
+          seen = next;
+        }
+      }
       let far = clear + least - 2;
       if (far + 2 >= data.length) break;
       let first = classes[data[far] as number] as number;
@@ -171,6 +188,12 @@ export class FoldedSearch {
     }
     this.#fold(data, clear + 1, data.length, whole, result);
     return result;
+  }
+
+  #beginSkip(): FoldedSkip | undefined {
+    if (this.#skip === null) this.#skip = FoldedSkip.of(this.#triples, this.#classes, this.#least);
+    this.#skip?.begin();
+    return this.#skip;
   }
 
   /** The last position from `far` down to `seen` that excludes a match; `seen` itself does not count. */

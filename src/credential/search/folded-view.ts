@@ -22,7 +22,7 @@ export const NO_SYMBOL = 64;
 export const INCOMPLETE = -1;
 
 /** Letters and digits that an escape may have directly after its mark, at most. */
-const MAX_ESCAPE_RUN = 9;
+export const MAX_ESCAPE_RUN = 9;
 /** Bytes of the longest escape that `readUnit` reads, backslashes before the last seven aside. */
 export const MAX_ESCAPE = 24;
 /** How often "%" or "&" may be escaped itself. */
@@ -78,7 +78,7 @@ export const SYMBOL_OF: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) 
 });
 
 /** What an escape's letters and digits may follow. */
-const MARK_BYTES: readonly number[] = [...'\\%&#;='].map((mark) => mark.charCodeAt(0));
+export const MARK_BYTES: readonly number[] = [...'\\%&#;='].map((mark) => mark.charCodeAt(0));
 
 /** By byte: an escape's letters and digits may follow it. */
 const MARKS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => (MARK_BYTES.includes(byte) ? 1 : 0));

@@ -38,12 +38,12 @@ const BEFORE_INDENTATION: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte
 /** Three bits, for the three ways in which `wordEnd` knows. */
 export const BLANK_BITS = 0x700;
 /** By the byte before a space: the way in which the one before that tells. */
-const LAST: Uint16Array = Uint16Array.from(BEFORE_INDENTATION, (when, byte) => {
+export const LAST: Uint16Array = Uint16Array.from(BEFORE_INDENTATION, (when, byte) => {
   if (byte === LOWER_T) return 0x200;
   return when === NEVER ? 0x100 : when === AFTER_BACKSLASH ? 0x200 : when === LAST_DIGIT ? 0x400 : 0;
 });
 /** By the byte before that: the ways in which it ends no escape of a blank with the next. */
-const LAST_BUT_ONE: Uint16Array = Uint16Array.from({ length: 256 }, (_, byte) => {
+export const LAST_BUT_ONE: Uint16Array = Uint16Array.from({ length: 256 }, (_, byte) => {
   if (byte === BACKSLASH) return 0x500;
   return byte >= 0x30 && byte <= 0x33 ? 0x300 : 0x700;
 });

@@ -227,12 +227,12 @@ export class SocketHost implements Host, FrameListener {
     this.#flow();
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], done?: () => void): boolean {
     if (this.#isOver()) return true;
     if (this.#unanswered !== undefined && chunks.some(({ length }) => length > 0))
       this.#unanswered = undefined;
     if (this.#socket.destroyed) return false;
-    return this.#streams?.write(chunks) ?? writeFrame(this.#socket, Frame.DATA, chunks);
+    return this.#streams?.write(chunks, done) ?? writeFrame(this.#socket, Frame.DATA, chunks);
   }
 
   stderr(chunk: Uint8Array): boolean {

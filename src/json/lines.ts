@@ -52,6 +52,17 @@ const LEAST_READ = 2 ** 14;
 
 const NOTHING = Buffer.alloc(0);
 
+/** What long lines were joined in, and nothing else is in. */
+const alone = new WeakSet<ArrayBufferLike>();
+
+/**
+ * For who has passed on a line and keeps nothing of it: gives back its memory where only this line is in it, as the garbage
+ * collector would much later. Whoever looked at it afterwards would see no bytes.
+ */
+export function giveBack({ buffer }: Buffer): void {
+  if (alone.delete(buffer) && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 /** The splitter. `limit` is the longest line in bytes, without its line feed. */
 export class LineSplitter {
   readonly #listener: LineListener;
@@ -86,15 +97,21 @@ export class LineSplitter {
     if (this.#joined === undefined) return undefined;
     // The last byte is for the line feed.
     const left = (): number => (this.#joined?.length ?? 0) - 1 - this.#gathered;
-    if (left() < LEAST_READ) this.#grow();
+    if (left() < LEAST_READ) {
+      const before = this.#joined.buffer;
+      this.#grow();
+      // Nobody else had it, but who asks now, and reads to the other from now on.
+      if (before !== this.#joined.buffer && before instanceof ArrayBuffer) before.transfer(0);
+    }
     if (left() < LEAST_READ) return undefined;
     return this.#joined.subarray(this.#gathered, this.#gathered + Math.min(left(), MOST_READ));
   }
 
-  push(chunk: Buffer): void {
+  push(given: Buffer): void {
+    let chunk = given;
     let at = 0;
-    const joined = this.#joined;
     if (this.#gathered > 0) {
+      const joined = this.#joined?.buffer;
       const feed = chunk.indexOf(LINE_FEED);
       if (feed < 0) {
         this.#gather(chunk);
@@ -103,6 +120,11 @@ export class LineSplitter {
       at = feed + 1;
       this.#gather(chunk.subarray(0, feed));
       this.#finish(chunk.subarray(feed, at));
+      if (joined === chunk.buffer && at < chunk.length) {
+        // The line is alone in its memory.
+        chunk = Buffer.from(chunk.subarray(at));
+        at = 0;
+      }
     }
     while (at < chunk.length) {
       const feed = chunk.indexOf(LINE_FEED, at);
@@ -115,10 +137,7 @@ export class LineSplitter {
       }
       at = feed + 1;
     }
-    if (at === chunk.length) return;
-    const rest = chunk.subarray(at);
-    // What begins in the buffer of the line before must not keep it.
-    this.#gather(joined !== undefined && rest.buffer === joined.buffer ? Buffer.from(rest) : rest);
+    if (at < chunk.length) this.#gather(chunk.subarray(at));
   }
 
   /** The stream has ended: a last line without a line feed is a line. */
@@ -194,6 +213,8 @@ export class LineSplitter {
     if (joined !== undefined) {
       feed.copy(joined, length);
       bytes = joined.subarray(0, length + feed.length);
+      // After the end of a stream whoever reads may still have room in it.
+      if (feed.length > 0) alone.add(joined.buffer);
     }
     bytes ??= Buffer.concat([...this.#pieces, feed]);
     this.#release();

@@ -78,12 +78,18 @@ export class HostStreams {
     this.#input.destroy();
   }
 
-  /** Writes all of it at once. Returns `false` where no more should be written until `drain`, or `broken`. */
-  write(chunks: readonly Uint8Array[]): boolean {
+  /**
+   * Writes all of it at once. Returns `false` where no more should be written until `drain`, or `broken`. `done` is called when
+   * all of it is written.
+   */
+  write(chunks: readonly Uint8Array[], done?: () => void): boolean {
     if (this.#output.destroyed) return false;
     let more = true;
     if (chunks.length > 1) this.#output.cork();
-    for (const chunk of chunks) more = this.#output.write(chunk);
+    for (const [at, chunk] of chunks.entries()) {
+      const isLast = at === chunks.length - 1;
+      more = this.#output.write(chunk, isLast && done !== undefined ? (error) => error ?? done() : undefined);
+    }
     if (chunks.length > 1) this.#output.uncork();
     return more;
   }

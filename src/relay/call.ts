@@ -39,6 +39,8 @@ export interface Answer {
   readonly joins: Joins | undefined;
   /** Of a long answer: the line that the host gets, as its record says. */
   readonly text: DigestedText | undefined;
+  /** Nothing else is made of `bytes`. */
+  readonly isSpent?: boolean;
 }
 
 /** What a request writes to. */
@@ -201,7 +203,7 @@ export class Call {
 
   /** The server has answered. */
   answer(outcome: Outcome, answer: Answer): void {
-    const { bytes, start, end, idStart, idEnd, joins, text } = answer;
+    const { bytes, start, end, idStart, idEnd, joins, text, isSpent } = answer;
     const { toHost } = this.#calls.options;
     if (!this.#end()) return;
     if (this.name === undefined) {
@@ -210,6 +212,7 @@ export class Call {
     }
     const line = toHost.compose(bytes, start, end, idStart, idEnd, this.idText);
     this.#tell(outcome, text ?? line, joins, () => toHost.push(line));
+    if (isSpent === true) toHost.spend(bytes);
   }
 
   /** The server will not answer, or its answer is not passed on. */

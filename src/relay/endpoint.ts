@@ -14,9 +14,10 @@ export interface Endpoint {
   resume(): void;
   /**
    * Queues bytes in order. `false`: taken, but write no more until `onDrain` is called. Once the other side is
-   * gone, bytes are dropped and the answer is `true`; an owed `onDrain` is called all the same.
+   * gone, bytes are dropped and the answer is `true`; an owed `onDrain` is called all the same. `done` is called later, when
+   * nothing looks at the chunks any more; it need not be.
    */
-  write(chunks: readonly Uint8Array[]): boolean;
+  write(chunks: readonly Uint8Array[], done?: () => void): boolean;
   /** Called each time that a full queue has emptied, never from within `write`. One listener. */
   onDrain(listener: () => void): void;
   /** No more will be written: the other side sees the end of its input. May be called more than once. */

@@ -18,7 +18,7 @@ export function hostEndOf(host: Host, output: Pick<ServerLog, 'server'>): HostEn
     listen: (on) => host.listen(on),
     pause: () => host.pause(),
     resume: () => host.resume(),
-    write: (chunks) => host.write(chunks),
+    write: (chunks, done) => host.write(chunks, done),
     writeStderr(chunks) {
       output.server(chunks);
       return chunks.map((chunk) => host.stderr(chunk)).every(Boolean);

@@ -1,6 +1,7 @@
 // What goes to one side. All that one incoming chunk gives rise to leaves in one write, once its records are written, or on the
 // disk where the session asks for that: messages whose records could not be are taken back. Small messages are copied one behind the other into a block; large ones are
 // passed on where they lie, in pieces where a value in them is replaced.
+import { giveBack } from '../../json/lines.ts';
 import type { Endpoint } from '../endpoint.ts';
 
 /** Bytes of the relay's own that a full side may be owed before no more of what causes them is read. */
@@ -28,6 +29,7 @@ export type Commit = (later?: () => void) => 'later' | undefined;
 /** What left the queue together, and waits for its records or for what was before it. */
 interface Held extends Span {
   readonly pieces: Buffer[];
+  readonly spent: readonly Buffer[];
   isFree: boolean;
 }
 
@@ -41,6 +43,8 @@ export interface Span {
 export class Outbox {
   readonly #endpoint: Pick<Endpoint, 'write' | 'onDrain'>;
   #pieces: Buffer[] = [];
+  /** Lines that are among the pieces, and whose memory may be given back. */
+  #spent: Buffer[] = [];
   /** Small messages are copied here: from `#sealed` to `#used` lies what is not yet among the pieces. */
   #block = Buffer.alloc(0);
   #sealed = 0;
@@ -128,6 +132,11 @@ export class Outbox {
     this.#pieces.push(...pieces, FEED);
   }
 
+  /** A line of which pieces were pushed is used no more once they are written. */
+  spend(line: Buffer): void {
+    this.#spent.push(line);
+  }
+
   /** Composes a message and adds it. */
   add(bytes: Buffer, start: number, end: number, from: number, to: number, text: string): void {
     const length = end - start - (to - from) + 3 * text.length + 1;
@@ -153,12 +162,14 @@ export class Outbox {
   flush(): void {
     const waits = this.#commit(this.#free) === 'later';
     const pieces = this.#take();
+    const spent = this.#spent;
+    if (spent.length > 0) this.#spent = [];
     const from = this.#taken;
     this.#taken = this.#queued;
     if (waits || this.#held.length > 0) {
-      this.#held.push({ pieces, from, to: this.#taken, isFree: !waits });
+      this.#held.push({ pieces, spent, from, to: this.#taken, isFree: !waits });
       this.#release();
-    } else this.#write(pieces, from);
+    } else this.#write(pieces, spent, from);
   }
 
   /** Writes all that was added, when this returns. */
@@ -176,8 +187,8 @@ export class Outbox {
 
   #release(): void {
     while (this.#held[0]?.isFree === true) {
-      const { pieces, from, to } = this.#held.shift() as Held;
-      this.#write(pieces, from, to);
+      const { pieces, spent, from, to } = this.#held.shift() as Held;
+      this.#write(pieces, spent, from, to);
     }
   }
 
@@ -196,7 +207,7 @@ export class Outbox {
   }
 
   /** Writes pieces, which were added from `from` to `to`, without what was taken back of them. */
-  #write(given: Buffer[], from: number, to: number = this.#taken): void {
+  #write(given: Buffer[], spent: readonly Buffer[], from: number, to: number = this.#taken): void {
     let pieces = given;
     this.#left = to;
     if (this.#withdrawn.length > 0) {
@@ -206,7 +217,8 @@ export class Outbox {
     }
     if (pieces.length === 0) return;
     if (!this.#full) this.#owed = 0;
-    if (!this.#endpoint.write(pieces)) this.#full = true;
+    const done = spent.length === 0 ? undefined : () => spent.forEach(giveBack);
+    if (!this.#endpoint.write(pieces, done)) this.#full = true;
   }
 
   /** Another way to the same side has found it full. */

@@ -22,6 +22,7 @@ import type { LongAnswer } from '../flow/long-lines.ts';
 import type { Outbox } from '../flow/outbox.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
+import { CALL } from '../methods.ts';
 import type { DigestedText, Recorder } from '../recorder.ts';
 import type { CheckedAnswers, ServerAnswer } from '../trust/checked-answers.ts';
 import type { Current, MessageRedaction } from '../upstream/current.ts';
@@ -278,7 +279,9 @@ export class FromServer {
         return;
       }
     }
-    call.answer(outcome, { bytes, start, end, idStart, idEnd, joins: undefined, text });
+    // Of the answers of other methods something may be kept.
+    const isSpent = known !== undefined && call.method === CALL && !message.isInterim;
+    call.answer(outcome, { bytes, start, end, idStart, idEnd, joins: undefined, text, isSpent });
   }
 
   /** Nobody waits for the answer. */

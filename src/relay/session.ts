@@ -1,25 +1,18 @@
 // One host and its server. A session joins the two: it stops reading from one side while the other does not keep
 // up, ends when either side does, and can give the host another server without the host noticing. A fault in it
 // ends it, and no other: see guard.ts.
-import { WarderError } from '../errors.ts';
-import { LineSplitter } from '../json/lines.ts';
-import type { Clock } from '../os/clock.ts';
-import type { Log } from '../os/log.ts';
-import type { Profile, ProfilePolicy } from '../profile/format.ts';
+import type { ProfilePolicy } from '../profile/format.ts';
 import { Anomalies } from './anomalies.ts';
-import { BUDGETS, type Budgets } from './budgets.ts';
+import { BUDGETS } from './budgets.ts';
 import type { Call } from './call.ts';
 import { Calls } from './calls.ts';
 import { BegunCalls } from './consent/begun-calls.ts';
-import { FormDialog } from './consent/form-dialog.ts';
-import { ServerConsent } from './consent/server-consent.ts';
-import type { Consent, HostDialog } from './consent.ts';
-import type { HostEnd } from './endpoint.ts';
+import type { FormDialog } from './consent/form-dialog.ts';
+import type { HostDialog } from './consent.ts';
 import type { Refusal } from './error-response.ts';
 import { BackPressure } from './flow/back-pressure.ts';
-import { Inbox, LONG } from './flow/inbox.ts';
+import { openInboxes } from './flow/inboxes.ts';
 import { Intake } from './flow/intake.ts';
-import { type LongAnswer, LongLines, type LongRequest } from './flow/long-lines.ts';
 import { MessageTurns } from './flow/message-turns.ts';
 import { type Commit, Outbox } from './flow/outbox.ts';
 import { Slices } from './flow/slices.ts';
@@ -27,26 +20,23 @@ import { Stderr } from './flow/stderr.ts';
 import { WaitingRoom } from './flow/waiting-room.ts';
 import { Guard } from './guard.ts';
 import { FromHost } from './host/from-host.ts';
+import { listenToHost } from './host/host-input.ts';
 import { counter } from './ids.ts';
-import type { IdleServer, LateServer } from './late-server.ts';
-import { AnswerBook, type AnswerBookOptions } from './lists/answer-book.ts';
+import { AnswerBook } from './lists/answer-book.ts';
 import { ServerLists } from './lists/server-lists.ts';
-import type { Neighbours } from './neighbours.ts';
-import { hostOfSession } from './recorded-answers.ts';
-import { Recorder, type SessionLog } from './recorder.ts';
+import { Recorder } from './recorder.ts';
 import { FromServer } from './server/from-server.ts';
-import { Questions } from './server/questions.ts';
-import { Rate } from './server/rate.ts';
 import { ServerInputs } from './server/server-inputs.ts';
 import { ServerRequests } from './server/server-requests.ts';
+import { openQuestions } from './server/session-questions.ts';
 import { Tasks } from './server/tasks.ts';
+import type { SessionOptions, Snapshot } from './session-options.ts';
 import { type Ended, Shutdown } from './shutdown.ts';
 import { CheckedAnswers } from './trust/checked-answers.ts';
 import { FirstUse } from './trust/first-use.ts';
 import { TrustGate } from './trust/trust-gate.ts';
-import type { Trust } from './trust.ts';
 import { Current, type Redaction } from './upstream/current.ts';
-import { IdleEnd } from './upstream/idle-end.ts';
+import { idleEndOf } from './upstream/idle-session.ts';
 import { LateStart } from './upstream/late-start.ts';
 import { OwnRequests } from './upstream/own-requests.ts';
 import { Replay } from './upstream/replay.ts';
@@ -60,48 +50,6 @@ const GONE: Refusal = {
   code: 'lost',
   text: 'what the server has answered is not there any more',
 };
-
-export interface SessionOptions {
-  /** Unique in the audit log. */
-  readonly id: string;
-  /** The profile's name. */
-  readonly profile: string;
-  readonly policy: ProfilePolicy;
-  readonly host: HostEnd;
-  /** Running, or started when something needs it. */
-  readonly server: SessionServer | LateServer;
-  /** Whether it is ended once it is not used; undefined: never before the session. */
-  readonly idle?: IdleServer | undefined;
-  /** Where its answers are kept for sessions to come, and whether it has used a credential already; undefined: nowhere. */
-  readonly answers?: Pick<AnswerBookOptions, 'store' | 'isUsed'> | undefined;
-  readonly audit: SessionLog;
-  readonly auditSettings: Profile['audit'];
-  readonly redactor: Redaction;
-  readonly consent: Consent;
-  readonly trust: Trust;
-  readonly clock: Clock;
-  /** The same for all sessions of the daemon. */
-  readonly neighbours: Neighbours;
-  readonly log: Log;
-  /** Those not set are as in `BUDGETS`. */
-  readonly budgets: Partial<Budgets>;
-  /** Called while a long line is read. By default nobody wants to know. */
-  readonly onBulk?: (() => void) | undefined;
-}
-
-/** What a session is like now. */
-export interface Snapshot {
-  readonly id: string;
-  readonly profile: string;
-  readonly pid: number | undefined;
-  /** Tool calls so far, refused ones included. */
-  readonly calls: number;
-  /** Requests of the host that wait for their answer. */
-  readonly inflight: number;
-  readonly rotating: boolean;
-  /** The longest time for which the session has held the event loop, in milliseconds. */
-  readonly loop: number;
-}
 
 /** A session. It flows from when it is made. */
 export class Session {
@@ -203,31 +151,21 @@ export class Session {
     const tasks = new Tasks();
     const gate = new TrustGate({ profile, trust, lists: this.#lists, tasks, replay });
     const stderr = new Stderr({ host, toHost: this.#toHost, current: this.#current });
-    const forms = new FormDialog({
+    const { consent } = options;
+    const { forms, asks, formRate, questions } = openQuestions({
       replay,
       serverRequests,
-      toHost: this.#toHost,
-      clock,
-      resume,
-    });
-    this.#forms = forms;
-    const { consent } = options;
-    const asks = new ServerConsent({ consent, current: this.#current, forms });
-    const formRate = new Rate(clock, budgets.forms);
-    const questions = new Questions({
-      forms,
-      asks,
-      formRate,
-      resume,
-      profile,
+      consent,
       budgets,
+      profile,
       current: this.#current,
-      serverRequests,
       recorder: this.#recorder,
       toHost: this.#toHost,
       anomalies,
       clock,
+      resume,
     });
+    this.#forms = forms;
     const shared = {
       questions,
       budgets,
@@ -266,20 +204,12 @@ export class Session {
       answers,
       inputs: new ServerInputs({ ...shared, consent: asks, formRate }),
     });
-    const longLines = new LongLines({ current: this.#current, calls: this.#calls });
-    const hostInbox = new Inbox<LongRequest>({
+    const { hostInbox, serverInbox } = openInboxes({
+      ...shared,
       slices,
       turns,
-      inspect: (bytes, start, end) => longLines.fromHost(bytes, start, end),
-      take: (bytes, start, end, known) => this.#fromHost.line(bytes, start, end, known),
-      oversize: (line) => this.#fromHost.oversize(line),
-    });
-    const serverInbox = new Inbox<LongAnswer>({
-      slices,
-      turns,
-      inspect: (bytes, start, end) => longLines.fromServer(bytes, start, end),
-      take: (bytes, start, end, known) => this.#fromServer.message(bytes, start, end, known),
-      oversize: (line) => this.#fromServer.oversize(line),
+      fromHost: this.#fromHost,
+      fromServer: this.#fromServer,
     });
     this.#rotation = new Rotation({
       id,
@@ -335,53 +265,26 @@ export class Session {
       settle: () => this.#settle(),
       steer: () => this.#backPressure.steer(),
     });
-    const { idle } = options;
-    const rest = (end: IdleServer['end']): boolean => {
-      const host = hostOfSession(replay);
-      return this.#rotation.rest(() => {
-        const next = host === undefined ? undefined : end(host);
-        return next && lateStart.recorded(next);
-      });
-    };
-    const idleEnd =
-      idle &&
-      new IdleEnd({
-        after: idle.after,
-        clock,
-        usedAt: () => this.#calls.usedAt,
-        isRunning: () => !this.#shutdown.isOver && !this.#current.isRecorded,
-        end: () => {
-          let isEnded = false;
-          this.#guard.run(() => {
-            isEnded = rest(idle.end);
-          });
-          return isEnded;
-        },
-      });
+    const idleEnd = idleEndOf({
+      ...shared,
+      idle: options.idle,
+      shutdown: this.#shutdown,
+      rotation: this.#rotation,
+      guard: this.#guard,
+      recorded: (next) => lateStart.recorded(next),
+    });
     void this.done.then(() => idleEnd?.close());
     trust.onChange(() => this.#trustChanged());
     upstream.listen(this.#listeners.owner(upstream));
-    const lines = new LineSplitter(hostInbox, budgets.line);
-    host.listen({
-      data: (chunk) =>
-        this.#guard.run(() => {
-          if (this.#shutdown.isOver) return;
-          lines.push(chunk);
-          intake.line(chunk.length, lines.begun > LONG);
-          this.#settle();
-        }),
-      end: () =>
-        this.#guard.run(() => {
-          if (this.#shutdown.isOver) return;
-          lines.end();
-          this.#shutdown.hostClosed();
-        }),
+    listenToHost({
+      host,
+      guard: this.#guard,
+      shutdown: this.#shutdown,
+      inbox: hostInbox,
+      intake,
+      limit: budgets.line,
+      settle: () => this.#settle(),
     });
-    const { gone } = host;
-    const leave = (): void =>
-      this.#guard.run(() => this.#shutdown.leave(gone.reason instanceof WarderError ? 'stopped' : 'host'));
-    if (gone.aborted) leave();
-    else gone.addEventListener('abort', leave, { once: true });
   }
 
   /** Settles when both sides are done with; never rejects. */

@@ -1,0 +1,42 @@
+// The two inboxes of a session: what is looked for in the long lines of each side, and who takes the messages.
+import type { Calls } from '../calls.ts';
+import type { FromHost } from '../host/from-host.ts';
+import type { FromServer } from '../server/from-server.ts';
+import type { Current } from '../upstream/current.ts';
+import { Inbox } from './inbox.ts';
+import { type LongAnswer, LongLines, type LongRequest } from './long-lines.ts';
+import type { MessageTurns } from './message-turns.ts';
+import type { Slices } from './slices.ts';
+
+export interface InboxesParts {
+  readonly slices: Slices;
+  readonly turns: MessageTurns;
+  readonly current: Current;
+  readonly calls: Calls;
+  readonly fromHost: FromHost;
+  readonly fromServer: FromServer;
+}
+
+export interface Inboxes {
+  readonly hostInbox: Inbox<LongRequest>;
+  readonly serverInbox: Inbox<LongAnswer>;
+}
+
+export function openInboxes({ slices, turns, current, calls, fromHost, fromServer }: InboxesParts): Inboxes {
+  const longLines = new LongLines({ current, calls });
+  const hostInbox = new Inbox<LongRequest>({
+    slices,
+    turns,
+    inspect: (bytes, start, end) => longLines.fromHost(bytes, start, end),
+    take: (bytes, start, end, known) => fromHost.line(bytes, start, end, known),
+    oversize: (line) => fromHost.oversize(line),
+  });
+  const serverInbox = new Inbox<LongAnswer>({
+    slices,
+    turns,
+    inspect: (bytes, start, end) => longLines.fromServer(bytes, start, end),
+    take: (bytes, start, end, known) => fromServer.message(bytes, start, end, known),
+    oversize: (line) => fromServer.oversize(line),
+  });
+  return { hostInbox, serverInbox };
+}

@@ -162,8 +162,11 @@ function play({ input, closes, begins, looks, actions, end }: Case, hear: (said:
       });
     for (const action of begins ? actions : []) {
       if (action === 'turn') await delay(1);
-      else if ('data' in action) host.write([action.data.subarray(0, 9), action.data.subarray(9)]);
-      else host.stderr(Buffer.from(action.stderr));
+      else if ('data' in action) {
+        const data = Buffer.from(action.data);
+        // Nobody looks at it any more then.
+        host.write([data.subarray(0, 9), data.subarray(9)], () => data.fill(0));
+      } else host.stderr(Buffer.from(action.stderr));
     }
     if ('exit' in end) host.exit(end.exit);
     else if ('refused' in end) throw end.refused;

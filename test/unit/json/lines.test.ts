@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LineSplitter, type Oversize } from '../../../src/json/lines.ts';
+import { giveBack, LineSplitter, type Oversize } from '../../../src/json/lines.ts';
 
 function split(limit: number) {
   const lines: string[] = [];
@@ -98,5 +98,50 @@ describe('a line over the limit', () => {
     expect(line?.head.toString()).toBe(`{"id":1,${'x'.repeat(1016)}`);
     expect(line?.tail.toString()).toBe(`${'x'.repeat(1018)}"end"}`);
     expect((line?.head.buffer.byteLength ?? 0) + (line?.tail.buffer.byteLength ?? 0)).toBeLessThan(200_000);
+  });
+});
+
+describe('the memory of a line', () => {
+  const MIB = 2 ** 20;
+
+  /** Lines as they were handed on, and what reads bytes to where the splitter says. */
+  function splitInPlace() {
+    const lines: Buffer[] = [];
+    const listener = {
+      line: (bytes: Buffer, start: number, end: number): void => void lines.push(bytes.subarray(start, end)),
+      oversize: () => {},
+    };
+    const splitter = new LineSplitter(listener, 64 * MIB);
+    const read = (text: string): void => {
+      for (let left = Buffer.from(text); left.length > 0; ) {
+        const room = splitter.room() ?? Buffer.alloc(40_000);
+        const length = left.copy(room);
+        splitter.push(room.subarray(0, length));
+        left = left.subarray(length);
+      }
+    };
+    return { lines, splitter, read };
+  }
+
+  test('is given back where it came in pieces, and what came with its end stays', () => {
+    const { lines, read } = splitInPlace();
+    read(`${'x'.repeat(6 * MIB)}\nshort\n${'y'.repeat(30_000)}`);
+    const [long, short] = lines;
+    expect(long?.length).toBe(6 * MIB);
+    giveBack(long as Buffer);
+    expect(long?.length).toBe(0);
+    expect(short?.toString()).toBe('short');
+    read('z\n');
+    expect(lines[2]?.toString()).toBe(`${'y'.repeat(30_000)}z`);
+    giveBack(long as Buffer);
+  });
+
+  test('is not given back of a line that others may be beside, or that has no end', () => {
+    const { lines, splitter, read } = splitInPlace();
+    splitter.push(Buffer.from(`${'x'.repeat(2 * MIB)}\nshort\n`));
+    read('y'.repeat(2 * MIB));
+    splitter.end();
+    for (const line of lines) giveBack(line);
+    expect(lines.map(({ length }) => length)).toEqual([2 * MIB, 5, 2 * MIB]);
   });
 });

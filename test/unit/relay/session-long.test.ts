@@ -1,7 +1,7 @@
 // Long lines are looked through in slices. What is decided and recorded is the same as for short ones, messages keep
 // their order, and no line holds the event loop, whatever is in it.
 import { createHash } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
 import { LONG } from '../../../src/relay/flow/inbox.ts';
 import { answer, call, FakeServer, type Joined, join, SECRET, settled } from '../../fixtures/ends.ts';
@@ -249,5 +249,59 @@ describe('W-RELAY-8 a long line that is still looked through is not lost', () =>
     await until(() => audit.of('answer').length > 0);
     expect(audit.of('answer')).toMatchObject([{ outcome: 'late', result: sha256(line) }]);
     expect(host.lines).toEqual([]);
+  });
+});
+
+describe('the memory of a long line', () => {
+  const MIB = 2 ** 20;
+
+  /** Lengths of the buffers that were given back. */
+  async function givenBack(turn: () => Promise<void>): Promise<number> {
+    const transfer = vi.spyOn(ArrayBuffer.prototype, 'transfer');
+    try {
+      await turn();
+      return transfer.mock.calls.length;
+    } finally {
+      transfer.mockRestore();
+    }
+  }
+
+  async function say(server: FakeServer, message: object): Promise<void> {
+    const line = Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+    for (let at = 0; at < line.length; at += 50_000) {
+      server.raw(line.subarray(at, at + 50_000));
+      await until(() => !server.paused);
+    }
+  }
+
+  test('is given back once the host has the answer to a call', async () => {
+    const { host, server } = sliced();
+    const lines: string[] = [];
+    const freed = await givenBack(async () => {
+      for (let n = 1; n <= 3; n++) {
+        host.say(call(`call ${n}`));
+        await say(server, answer(n, text(2 * MIB)));
+        await until(() => host.lines.length === n);
+        lines.push(JSON.stringify({ jsonrpc: '2.0', ...answer(`call ${n}`, text(2 * MIB)) }));
+        await settled();
+      }
+    });
+    expect(host.lines).toEqual(lines);
+    expect(freed).toBe(3);
+  });
+
+  test('stays where a value was taken out of it, and of what is no answer to a call', async () => {
+    const { host, server } = sliced();
+    const freed = await givenBack(async () => {
+      host.say(call('one'));
+      await say(server, answer(1, `${text(2 * MIB)}${SECRET}`));
+      await until(() => host.lines.length === 1);
+      await say(server, { method: 'notifications/message', params: { level: 'info', data: text(2 * MIB) } });
+      await until(() => host.lines.length === 2);
+      await settled();
+    });
+    expect(host.lines[0]).not.toContain(SECRET);
+    expect(host.lines[1]).toContain('long text, long text');
+    expect(freed).toBe(0);
   });
 });

@@ -138,17 +138,23 @@ export class FoldedSearch {
     const least = this.#least;
     const classes = this.#classes;
     const triples = this.#triples;
-    const hasEscapes = data.length < FEW_BYTES || mayHaveEscapes(data);
     // No match has the three bytes at `clear` in it. Those after it up to `seen` exclude nothing.
     let clear = -1;
     let seen = -1;
-    const skip = data.length < FEW_BYTES ? undefined : this.#beginSkip();
+    const isLong = data.length >= FEW_BYTES;
+    let skip = isLong ? this.#beginSkip() : undefined;
     let credit = CREDIT;
+    // Where most is passed over it is seldom asked for.
+    let hasEscapes = skip !== undefined || !isLong || mayHaveEscapes(data);
     for (;;) {
-      if (skip !== undefined && credit > 0) {
+      if (skip !== undefined) {
         const next = skip.from(data, clear);
-        // Of data in which it stops at every step it would be no use.
         credit = Math.min(CREDIT, credit + (next - clear) / least - CALL);
+        if (credit < 0) {
+          // It stops at nearly every step.
+          skip = undefined;
+          hasEscapes = mayHaveEscapes(data);
+        }
         if (next > clear) {
           clear = next;
           seen = next;

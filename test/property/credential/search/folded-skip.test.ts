@@ -123,9 +123,11 @@ test('this machine has the vectors, and most data is passed over', () => {
   const passed = vi.spyOn(FoldedSkip.prototype, 'from');
   try {
     const finder = new Finder([{ value: 'bench-credential-0123456789' }], { folded: true });
+    finder.find(Buffer.alloc(200_000, 'x'));
+    expect(passed.mock.results.map(({ value }) => value > 199_900)).toEqual([true]);
+    passed.mockClear();
     finder.find(Buffer.alloc(200_000, 'The quick brown fox. '));
-    const [first] = passed.mock.results;
-    expect(first?.value).toBeGreaterThan(199_900);
+    expect(passed.mock.calls.length).toBeLessThan(2000);
   } finally {
     passed.mockRestore();
   }

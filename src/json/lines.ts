@@ -75,6 +75,8 @@ export class LineSplitter {
   #used = 0;
   /** A long line, of which the first bytes are there: as many as were gathered. */
   #joined: Buffer | undefined;
+  /** What the reader had room in when it last asked: until it asks again it may write there. */
+  #lent: ArrayBufferLike | undefined;
   /** Of a line over the limit. */
   #head: Buffer | undefined;
   #tail: Buffer = NOTHING;
@@ -94,6 +96,7 @@ export class LineSplitter {
    * anywhere. What is read there must be what is pushed next.
    */
   room(): Buffer | undefined {
+    this.#lent = undefined;
     if (this.#joined === undefined) return undefined;
     // The last byte is for the line feed.
     const left = (): number => (this.#joined?.length ?? 0) - 1 - this.#gathered;
@@ -104,6 +107,7 @@ export class LineSplitter {
       if (before !== this.#joined.buffer && before instanceof ArrayBuffer) before.transfer(0);
     }
     if (left() < LEAST_READ) return undefined;
+    this.#lent = this.#joined.buffer;
     return this.#joined.subarray(this.#gathered, this.#gathered + Math.min(left(), MOST_READ));
   }
 
@@ -213,8 +217,9 @@ export class LineSplitter {
     if (joined !== undefined) {
       feed.copy(joined, length);
       bytes = joined.subarray(0, length + feed.length);
-      // After the end of a stream whoever reads may still have room in it.
-      if (feed.length > 0) alone.add(joined.buffer);
+      // Whoever reads may still have room in it, if the line's end was not read there: only then it asks again at once.
+      const isLeft = joined.buffer !== this.#lent || joined.buffer === feed.buffer;
+      if (feed.length > 0 && isLeft) alone.add(joined.buffer);
     }
     bytes ??= Buffer.concat([...this.#pieces, feed]);
     this.#release();

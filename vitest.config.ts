@@ -3,9 +3,19 @@
 // built, and run two files at a time: the processes that they start need a core as well.
 import { defineConfig } from 'vitest/config';
 
+/** How long one waits says nothing on a busy machine. */
+const poll = { interval: 20, timeout: 20_000 };
+
 const quick = (name: string, include: string[]) => ({
-  // How long one takes says nothing on a busy machine.
-  test: { name, include, isolate: false, maxWorkers: 2, testTimeout: 60_000, sequence: { groupOrder: 0 } },
+  test: {
+    name,
+    include,
+    isolate: false,
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    expect: { poll },
+    sequence: { groupOrder: 0 },
+  },
 });
 const slow = (name: string, seconds: number, order: number) => ({
   test: {
@@ -15,6 +25,7 @@ const slow = (name: string, seconds: number, order: number) => ({
     testTimeout: seconds * 1000,
     hookTimeout: seconds * 1000,
     maxWorkers: 2,
+    expect: { poll },
     sequence: { groupOrder: order },
   },
 });

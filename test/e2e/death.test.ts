@@ -65,10 +65,7 @@ async function begin(warder: Home, client: Client, profile: string): Promise<voi
 
 /** Waits until `calls` calls are recorded. */
 async function recorded(warder: Home, calls: number): Promise<void> {
-  for (let tries = 0; tries < 200 && warder.audit('tool.call').length < calls; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  expect(warder.audit('tool.call')).toHaveLength(calls);
+  await expect.poll(() => warder.audit('tool.call')).toHaveLength(calls);
 }
 
 /** Checks that the log verifies and that a new run works. */

@@ -170,7 +170,7 @@ describe.each(persons)('to $name', (person) => {
     await using other = await Inside.open(client, []);
     for (let times = 0; times < 2; times++) expect((await other.fetch(url)).failed).toBeDefined();
     const command = 'warder allow two new.test';
-    await expect.poll(() => client.stderr.split(command).length - 1, { timeout: 5000 }).toBe(1);
+    await expect.poll(() => client.stderr.split(command).length - 1).toBe(1);
     const status = await home.facts('status');
     const session = status.sessions.find(({ profile }: { profile: string }) => profile === 'two');
     expect(session.refused).toContainEqual({ host: 'new.test', port: 53, reason: 'not listed', count: 2 });

@@ -234,8 +234,8 @@ test('6. W-EGR-6 W-PROC-7 a daemon that is killed leaves no process of the tree 
   expect(new Set(networks).size).toBe(2);
   const tree = treeOf(daemon);
   process.kill(daemon, 'SIGKILL');
-  await expect.poll(() => tree.filter(isAlive), { timeout: 5000 }).toEqual([]);
-  await expect.poll(() => networks.flatMap(inNetwork), { timeout: 5000 }).toEqual([]);
+  await expect.poll(() => tree.filter(isAlive)).toEqual([]);
+  await expect.poll(() => networks.flatMap(inNetwork)).toEqual([]);
   await github.client.ended;
   await reader.client.ended;
   await home.quiet();

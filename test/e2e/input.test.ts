@@ -187,12 +187,11 @@ test('W-RELAY-6 a server that floods its standard error does not grow the daemon
   const before = resident(daemon);
   host.ask('tools/call', { name: 'flood', arguments: { stderr: true } });
   let most = 0;
-  for (let looks = 0; looks < 30; looks++) {
+  for (let looks = 0; looks < 30 || host.stderr.length <= 1e6; looks++) {
     most = Math.max(most, resident(daemon));
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   expect(most - before).toBeLessThan(60e6);
-  expect(host.stderr.length).toBeGreaterThan(1e6);
   // It is not the others who pay.
   warder.profile('slow', { server: fixtureServer('slow'), policy: { default: 'allow' } });
   await using other = warder.run('slow');

@@ -123,7 +123,7 @@ describe.each(servers)('a server: %s', (era) => {
     });
     // Its tools change: the host is told, and what is new can be used.
     expect(await host.call('grow', { name: 'grown' })).toBe('grown');
-    await expect.poll(() => host.changes(), { timeout: 5000 }).toBeGreaterThan(0);
+    await expect.poll(() => host.changes()).toBeGreaterThan(0);
   });
 
   test('a call that the host gives up is given up', async () => {

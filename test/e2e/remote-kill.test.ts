@@ -78,7 +78,7 @@ async function refreshing({ home }: RemoteHome, gate: Gate): Promise<Client> {
     capabilities: {},
     clientInfo: { name: 'x', version: '1' },
   });
-  await expect.poll(() => gate.held, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => gate.held).toBe(1);
   return host;
 }
 
@@ -147,7 +147,7 @@ test('W-AUTH-34 a refreshed token is stored before it is used: a kill in the cal
   await expect.poll(() => authorization.log.length).toBe(2);
   gate.shut();
   host.ask('tools/call', { name: 'echo', arguments: { text: 'lost' } });
-  await expect.poll(() => gate.held, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => gate.held).toBe(1);
   await killDaemon(warder);
   gate.open();
   host.kill();

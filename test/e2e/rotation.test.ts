@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Client } from '../fixtures/client.ts';
+import { until } from '../fixtures/echo-home.ts';
 import { Home } from '../fixtures/home.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
 import { type FixtureServer, fixtureServer } from '../fixtures/server.ts';
@@ -36,12 +37,8 @@ async function pid(host: Client): Promise<number> {
 
 /** Waits until another server answers the host, and returns its pid. */
 async function moved(host: Client, from: number): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const now = await pid(host);
-    if (now !== from) return now;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error('the session kept its server');
+  await expect.poll(() => pid(host)).not.toBe(from);
+  return await pid(host);
 }
 
 test.each([
@@ -68,10 +65,7 @@ test.each([
   );
   // One server is left.
   const servers = () => home.processes().filter((one) => one.command.includes('servers/legacy'));
-  for (let tries = 0; tries < 100 && servers().length > 1; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  expect(servers().map((one) => one.pid)).toEqual([now]);
+  await expect.poll(() => servers().map((one) => one.pid)).toEqual([now]);
 });
 
 test('in the stateless era there is no handshake to replay', async () => {
@@ -90,13 +84,8 @@ test('in the stateless era there is no handshake to replay', async () => {
   expect((await host.request('server/discover', { _meta: meta })).error).toBeUndefined();
   const old = await where();
   await home.done(['credential', 'rotate', 'demo', 'TOKEN'], second);
-  let now = old;
-  for (let tries = 0; tries < 100 && now === old; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    now = await where();
-  }
-  expect(now).not.toBe(old);
-  expect(value(now)).toBe(second);
+  await expect.poll(where).not.toBe(old);
+  expect(value(await where())).toBe(second);
 });
 
 test.each([
@@ -147,10 +136,10 @@ test('if the new server does not start, the session keeps the old one, and this 
   await home.warder(['credential', 'rotate', 'demo', 'TOKEN'], second);
   const kept = () =>
     home.audit('credential.use').find(({ outcome }) => outcome === 'kept' || outcome === 'failed');
-  for (let tries = 0; tries < 100 && kept() === undefined; tries++) {
+  await until(async () => {
     expect(await pid(host)).toBe(old);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+    return kept() !== undefined;
+  }, 'the end of the rotation');
   expect(kept()).toMatchObject({ action: 'rotate', profile: 'demo' });
   expect(await pid(host)).toBe(old);
 });
@@ -179,9 +168,7 @@ test('W-ROT-20 under load no call is lost or run twice while the value changes r
   for (let round = 0; round < 4; round++) {
     servers.add(await host.call('pid'));
     await home.done(['credential', 'rotate', 'demo', 'TOKEN'], `value-of-round-${round}-0123456789`);
-    for (let tries = 0; tries < 100 && servers.has(await host.call('pid')); tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await expect.poll(async () => servers.has(await host.call('pid'))).toBe(false);
   }
   servers.add(await host.call('pid'));
   rotating = false;

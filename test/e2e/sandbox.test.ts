@@ -151,15 +151,13 @@ test('W-BOX-29 what a server plants in a project is put away, and its user reads
     await using host = home.run('demo');
     await host.initialize();
   }
+  await expect.poll(() => readdirSync(project)).toEqual([expect.stringMatching(/^\.mcp\.json\.planted-/)]);
   await expect
-    .poll(() => readdirSync(project), { timeout: 20_000 })
-    .toEqual([expect.stringMatching(/^\.mcp\.json\.planted-/)]);
-  await expect
-    .poll(() => readFileSync(home.places.log, 'utf8'), { timeout: 10_000 })
+    .poll(() => readFileSync(home.places.log, 'utf8'))
     .toContain('a server wrote what other programs execute or obey');
 
   // On record with its session, shown by status, and told by check until somebody removes it.
-  await expect.poll(() => home.audit('sandbox.planted'), { timeout: 10_000 }).toHaveLength(1);
+  await expect.poll(() => home.audit('sandbox.planted')).toHaveLength(1);
   const [record] = home.audit('sandbox.planted');
   const path = join(project, '.mcp.json');
   const putAway = join(project, readdirSync(project)[0] ?? '');

@@ -351,7 +351,7 @@ test('W-SEAL-5 a credential that is revoked while its server starts is not left 
   const from = { command: ['/bin/sh', '-c', script] };
   home.profile('slow', { server: outward, credentials: { TOKEN: { from, deliver: 'env' } }, policy });
   const run = home.warder(['run', 'slow']);
-  await expect.poll(() => existsSync(place('asked')), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => existsSync(place('asked'))).toBe(true);
   await home.done(['revoke', 'slow/TOKEN']);
   writeFileSync(place('go'), '');
   expect(await run).toMatchObject({ code: 77, stderr: expect.stringContaining('is revoked') });
@@ -500,9 +500,7 @@ test('W-EGR-6 W-PROC-7 a daemon that is killed leaves no server, no sandbox and 
   expect(tree.length).toBeGreaterThan(10);
 
   process.kill(daemon ?? 0, 'SIGKILL');
-  await expect
-    .poll(() => tree.filter(isAlive).map(({ pid }) => commandOf(pid)), { timeout: 5000 })
-    .toEqual([]);
+  await expect.poll(() => tree.filter(isAlive).map(({ pid }) => commandOf(pid))).toEqual([]);
   await expect.poll(() => api.sockets).toBe(0);
   await first.client.ended;
   await second.client.ended;

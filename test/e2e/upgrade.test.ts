@@ -99,12 +99,7 @@ test('W-WIRE-21 a daemon whose build was replaced gives way, and its sessions go
 
   old.close();
   await old.ended;
-  for (
-    const deadline = Date.now() + 5000;
-    (await warder.facts('status')).retired !== undefined;
-    await sleep(50)
-  )
-    expect(Date.now()).toBeLessThan(deadline);
+  await expect.poll(async () => (await warder.facts('status')).retired).toBeUndefined();
   expect(await young.call('echo', { message: 'alone' })).toContain('alone');
   expect(warder.audit('daemon.stop')).toMatchObject([{ pid: first }]);
   await warder.done(['audit', 'verify']);
@@ -152,22 +147,22 @@ test.each(['the older', 'the newer'])(
     const second = await daemon(warder);
     const [survivor, killed] = victim === 'the older' ? [young, old] : [old, young];
     let going = true;
-    const load = async (client: typeof old): Promise<number> => {
-      let answered = 0;
-      while (going) {
-        await client.call('echo', { message: 'x' });
-        answered++;
-      }
-      return answered;
+    const answered = new Map<typeof old, number>();
+    const load = async (client: typeof old): Promise<void> => {
+      for (let count = 0; going; answered.set(client, ++count)) await client.call('echo', { message: 'x' });
     };
-    const lost = load(killed).catch(() => 0);
+    const goesOn = (client: typeof old): Promise<void> => {
+      const before = answered.get(client) ?? 0;
+      return expect.poll(() => answered.get(client) ?? 0).toBeGreaterThan(before + 10);
+    };
+    const lost = load(killed).catch(() => {});
     const kept = load(survivor);
-    await sleep(500);
+    await Promise.all([goesOn(killed), goesOn(survivor)]);
     process.kill(victim === 'the older' ? first : second, 'SIGKILL');
-    await sleep(500);
-    going = false;
-    expect(await kept).toBeGreaterThan(10);
     await lost;
+    await goesOn(survivor);
+    going = false;
+    await kept;
     await warder.done(['audit', 'verify']);
     // The next daemon joins whoever is left.
     await using next = warder.run('echo');
@@ -358,7 +353,7 @@ test("W-WIRE-24 after an upgrade a vault's passphrase need not be given again, a
   old.close();
   young.close();
   await Promise.all([old.ended, young.ended]);
-  while ((await warder.facts('status')).retired !== undefined) await sleep(50);
+  await expect.poll(async () => (await warder.facts('status')).retired).toBeUndefined();
   install.upgrade('THIRDAAA');
   await using third = warder.run('keyed');
   await third.initialize();
@@ -382,7 +377,7 @@ test.skipIf(process.platform !== 'linux')(
       // Nothing was passed to it yet.
       const limits = `/proc/${successor.pid}/limits`;
       const noCore = /^Max core file size\s+0\s+0\s/m;
-      await expect.poll(() => readFileSync(limits, 'utf8'), { timeout: 20_000 }).toMatch(noCore);
+      await expect.poll(() => readFileSync(limits, 'utf8')).toMatch(noCore);
     } finally {
       successor.kill('SIGKILL');
       await ended;

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -62,6 +63,12 @@ const REFUSALS: Record<string, { prepare(home: EchoHome): Promise<Disposable>; c
       exit: 69,
     },
   };
+
+/** Whether a process has not been given a signal yet that was sent to it. */
+function isPending(pid: number, signal: NodeJS.Signals): boolean {
+  const [, mask = '0'] = /^ShdPnd:\s+(\w+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return (BigInt(`0x${mask}`) & (1n << BigInt(constants.signals[signal] - 1))) !== 0n;
+}
 
 /** Listens in the daemon's place. */
 async function serveOnce(home: EchoHome, serve: (socket: Socket) => void): Promise<Disposable> {
@@ -234,7 +241,8 @@ describe.each(LAUNCHERS)('the launcher: %s', (launcher) => {
       const group = Number(await client.until(() => client.lines[0]));
       client.kill(signal);
       if (signal !== 'SIGHUP') {
-        await delay(200);
+        // The system keeps one of each signal, until it is taken.
+        await until(() => !isPending(client.pid, signal), 'the first signal is taken');
         client.kill(signal);
       }
       const { code } = await client.ended;

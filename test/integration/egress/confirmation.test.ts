@@ -248,6 +248,7 @@ describe('wherever the placeholder is [W-CONS-40]', () => {
     ws.send('{"plain":1}');
     ws.send(JSON.stringify({ auth: gate.placeholder('TOKEN') }));
     await until(() => confirmations.asked.length > 0, 'a question');
+    await until(() => received.length > 0, 'the message before');
     await sleep(50);
     expect(received).toEqual(['{"plain":1}']);
     await confirmations.answer(YES);

@@ -156,9 +156,7 @@ test.each(calls)(
     await plain.set('demo/token', 'some value');
     const stop = async (): Promise<void> => void process.kill(bus.pid, 'SIGSTOP');
     await using keychain = intercepted(bus, member, stop, { timeout: 500 });
-    const started = performance.now();
     expect(await code(call(keychain))).toBe('keychain-timeout');
-    expect(performance.now() - started).toBeLessThan(5000);
     process.kill(bus.pid, 'SIGCONT');
     await using after = keychainOn(bus);
     const set = await after.set('demo/after', 'a value');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { spawnByNode } from '../../../src/os/spawn/node.ts';
 import { loadPosixSpawn } from '../../../src/os/spawn/posix.ts';
 import { type Child, loadSpawn, type Spawn, type SpawnOptions } from '../../../src/os/spawn.ts';
@@ -160,7 +160,7 @@ describe.each(WAYS)('by %s', (_way, spawn) => {
       await outcome(child);
       await spawn({ file: '/none', args: [], cwd: '/', env: {} }).catch(() => {});
     }
-    await vi.waitFor(() => expect(open()).toBeLessThanOrEqual(before + 1), 5000);
+    await expect.poll(() => open()).toBeLessThanOrEqual(before + 1);
   });
 });
 

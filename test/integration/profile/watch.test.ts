@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Log } from '../../../src/os/log.ts';
 import { type ProfileChange, Profiles } from '../../../src/profile/watch.ts';
 import { type Places, places } from '../../../src/wire/places.ts';
@@ -78,7 +78,7 @@ function told(): string[] {
 
 /** Waits until the watcher has reported the expected changes. */
 async function until(...expected: string[]): Promise<void> {
-  await vi.waitFor(() => expect(told()).toEqual(expected), { timeout: 10_000, interval: 20 });
+  await expect.poll(() => told()).toEqual(expected);
 }
 
 test('profiles that exist at the start are known, and are not reported as changes', () => {
@@ -192,7 +192,7 @@ test('a symbolic link is followed, also when it points to another file', async (
 
 test('a misnamed file is reported', async () => {
   writeFileSync(join(here.profiles, 'Slack.yml'), profile('x'));
-  await vi.waitFor(() => expect([...profiles.broken.keys()]).toEqual(['Slack.yml']), { timeout: 10_000 });
+  await expect.poll(() => [...profiles.broken.keys()]).toEqual(['Slack.yml']);
   expect(log.warnings.join('\n')).toContain('Slack.yml');
 });
 

@@ -547,10 +547,10 @@ describe.each(people)('as $name', (person) => {
     const readyFile = `${world.writable}/confined`;
     const script = 'trap "" TERM HUP; (setsid sleep 300 &); while :; do sleep 1; done';
     const driver = world.start([{ file: '/bin/sh', args: ['-c', script, mark], until: 'never', readyFile }]);
-    await expect.poll(() => existsSync(readyFile), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(readyFile)).toBe(true);
     expect(marked(mark).length).toBeGreaterThan(1);
     driver.kill('SIGKILL');
-    await expect.poll(() => marked(mark), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => marked(mark)).toEqual([]);
     // The next daemon removes what the killed one left behind.
     await world.run([]);
   });

@@ -72,7 +72,6 @@ describe.each(people)('as $name', (person) => {
   });
 
   test('W-EGR-1 everything else is refused at once and recorded: other ports, IPv6, other addresses, the machine’s loopback', async () => {
-    const began = performance.now();
     const { found, network } = await look([
       ['connect', '127.0.0.2', 22],
       ['connect', '127.9.9.9', 65535],
@@ -99,7 +98,6 @@ describe.each(people)('as $name', (person) => {
       { address: '127.9.9.9', port: 65535 },
       { address: '203.0.113.9', port: 8443 },
     ]);
-    expect(performance.now() - began).toBeLessThan(15_000);
   });
 
   test('W-EGR-6 the server has no rights over its network and cannot leave it', async () => {
@@ -204,19 +202,19 @@ describe.each(people)('as $name', (person) => {
     const script = 'trap "" TERM HUP; (setsid sleep 300 &); while :; do sleep 1; done';
     const order = { file: '/bin/sh', args: ['-c', script, mark], ports: [port], until: 'never', readyFile };
     const driver = world.start([order]);
-    await expect.poll(() => existsSync(readyFile), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(readyFile)).toBe(true);
     // The outer bubblewrap and the pause process, and those of a spare once it is made.
-    await expect.poll(() => networkProcesses(port).length, { timeout: 20_000 }).toBe(4);
+    await expect.poll(() => networkProcesses(port).length).toBe(4);
     const made = networkProcesses(port);
     driver.kill('SIGKILL');
-    await expect.poll(() => [...marked(mark), ...made.filter(isAlive)], { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => [...marked(mark), ...made.filter(isAlive)]).toEqual([]);
     // The same while the network is still being created.
     const early = world.start([order]);
     await expect
       .poll(() => networkProcesses(port).length, { timeout: 20_000, interval: 2 })
       .toBeGreaterThan(0);
     early.kill('SIGKILL');
-    await expect.poll(() => networkProcesses(port), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => networkProcesses(port)).toEqual([]);
     await world.run([]);
   });
 });
@@ -298,7 +296,7 @@ describe('networks', () => {
     const first = await networks.take([443, 80, 443]);
     expect([...first.listeners.keys()].sort()).toEqual([443, 80]);
     expect(count()).toBe(before + 1);
-    await expect.poll(count, { timeout: 5000 }).toBe(before + 2);
+    await expect.poll(count).toBe(before + 2);
     // A spare that is still being created is waited for.
     const second = await networks.take([80, 443]);
     expect(count()).toBe(before + 2);
@@ -312,17 +310,17 @@ describe('networks', () => {
     const before = count();
     await using networks = open(counted());
     await using _first = await networks.take([443]);
-    await expect.poll(count, { timeout: 5000 }).toBe(before + 2);
+    await expect.poll(count).toBe(before + 2);
     await expect.poll(() => spares(443).length).toBe(1);
     const killed = spares(443);
     for (const spare of killed) sendSignal(spare, 'SIGKILL');
     await expect.poll(() => killed.filter(isAlive)).toEqual([]);
     await using second = await networks.take([443]);
     expect(isAlive(second.pauseProcess)).toBe(true);
-    await expect.poll(() => spares(443).length, { timeout: 5000 }).toBe(2);
+    await expect.poll(() => spares(443).length).toBe(2);
     await using other = await networks.take([8443]);
     expect([...other.listeners.keys()]).toEqual([8443]);
-    await expect.poll(() => spares(443).length, { timeout: 5000 }).toBe(1);
+    await expect.poll(() => spares(443).length).toBe(1);
   });
 
   /** The pause processes of this process's networks with this port, except the first. */

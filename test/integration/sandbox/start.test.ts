@@ -274,7 +274,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
         inputAfter: `${ready}-go`,
       },
     ]);
-    await expect.poll(() => existsSync(ready), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(ready)).toBe(true);
     // What an editor, git and npm do outside: they write a new file and rename it.
     for (const name of ['app/.env', 'app/.npmrc', 'app/.git/config', '.netrc', 'app/.env.local']) {
       writeFileSync(join(world.home, `${name}.new`), 'SECRET of after');
@@ -704,7 +704,7 @@ time.sleep(3)`);
         inputAfter: `${ready}-go`,
       },
     ]);
-    await expect.poll(() => existsSync(ready), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(ready)).toBe(true);
     await shell('chmod 000 /dev/null /dev/zero 2>/dev/null; chown 7 /dev/null 2>/dev/null');
     writeFileSync(`${ready}-go`, '');
     const [outcome] = JSON.parse(await text(other.stdout)) as Outcome[];

@@ -184,12 +184,16 @@ test('[W-EGR-10] [W-EGR-7] hostile text is read in time in proportion to it, and
   for (const piece of pieces) {
     const time = (length: number): number => {
       const data = Buffer.from(piece.repeat(Math.ceil(length / piece.length)));
-      const start = process.cpuUsage().user;
-      const tokens = new IssuedTokens([], { onToken: () => {}, onTooLong });
-      try {
-        for (let at = 0; at < data.length; at += 16_384) tokens.push(data.subarray(at, at + 16_384));
-      } catch {}
-      return process.cpuUsage().user - start;
+      return Math.min(
+        ...Array.from({ length: 2 }, () => {
+          const start = process.cpuUsage().user;
+          const tokens = new IssuedTokens([], { onToken: () => {}, onTooLong });
+          try {
+            for (let at = 0; at < data.length; at += 16_384) tokens.push(data.subarray(at, at + 16_384));
+          } catch {}
+          return process.cpuUsage().user - start;
+        }),
+      );
     };
     time(50_000);
     expect(time(800_000)).toBeLessThan(16 * time(100_000) + 100_000);

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { type Files, files } from '../../../src/audit/file/appender.ts';
 import { verify } from '../../../src/audit/verify.ts';
 import { openOn } from '../../fixtures/audit-state.ts';
@@ -106,12 +106,14 @@ describe('W-AUDIT-18 records that are to be on the disk', () => {
     log.commit();
     expect(refused).toEqual([1, 2, 3]);
     expect(text()).not.toContain('s-3');
-    await vi.waitFor(() => {
-      refused.length = 0;
-      add(4);
-      log.commit();
-      expect(refused).toEqual([]);
-    });
+    await expect
+      .poll(() => {
+        refused.length = 0;
+        add(4);
+        log.commit();
+        return refused;
+      })
+      .toEqual([]);
     await durable();
     expect(refused).toEqual([]);
     expect(log.status().detail).not.toContain('EIO');

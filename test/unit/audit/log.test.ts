@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { Entry } from '../../../src/audit/chain/chain.ts';
 import type { SignedPoint, Signer } from '../../../src/audit/checkpoint.ts';
 import { type Files, files } from '../../../src/audit/file/appender.ts';
@@ -248,11 +248,11 @@ describe('faults', () => {
     {
       await using log = await open(places, { files: { ...files, flush }, log: { ...silent, error } });
       log.append('tool.call', call(1));
-      await vi.waitFor(() => expect(errors).toEqual(['calls are refused']));
+      await expect.poll(() => errors).toEqual(['calls are refused']);
       expect(() => log.append('tool.call', call(2))).toThrowError(unwritable);
       expect(log.status().detail).toContain('EIO');
       isFull = false;
-      await vi.waitFor(() => expect(log.append('tool.call', call(3))).toBe(3));
+      await expect.poll(() => log.append('tool.call', call(3))).toBe(3);
       expect(log.status().detail).not.toContain('EIO');
     }
     expect(await places.verify()).toMatchObject({ ok: true, records: 4 });
@@ -271,8 +271,8 @@ describe('faults', () => {
       log: { ...silent, error },
     });
     log.append('tool.call', call(1));
-    await vi.waitFor(() => expect(errors).toEqual(['calls are refused']));
-    await vi.waitFor(() => expect(log.append('tool.call', call(2))).toBe(3));
+    await expect.poll(() => errors).toEqual(['calls are refused']);
+    await expect.poll(() => log.append('tool.call', call(2))).toBe(3);
   });
 
   test('a short write continues where it stopped', async () => {
@@ -333,7 +333,7 @@ describe('faults', () => {
       await using log = await open(places);
       unlinkSync(places.newest());
       log.append('tool.call', call(1));
-      await vi.waitFor(() => expect(places.segments()).toHaveLength(1));
+      await expect.poll(() => places.segments()).toHaveLength(1);
       expect(log.append('tool.call', call(2))).toBe(3);
       expect(log.status().detail).toContain('does not verify');
     }
@@ -347,7 +347,7 @@ describe('faults', () => {
       await using log = await open(places);
       appendFileSync(places.newest(), '{"event":"forged"}\n');
       log.append('tool.call', call(1));
-      await vi.waitFor(() => expect(log.status().detail).toContain('does not verify'));
+      await expect.poll(() => log.status().detail).toContain('does not verify');
       log.append('tool.call', call(2));
     }
     const { problems } = await places.verify();
@@ -523,11 +523,11 @@ describe('segments', () => {
         expect(existsSync(first)).toBe(true);
         now += 10_001;
         const segments = places.segments().length;
-        await vi.waitFor(() => expect(places.segments()).toHaveLength(segments + 1));
+        await expect.poll(() => places.segments()).toHaveLength(segments + 1);
         log.append('tool.call', call(i));
       }
       now += 10_001;
-      await vi.waitFor(() => expect(existsSync(first)).toBe(false));
+      await expect.poll(() => existsSync(first)).toBe(false);
     }
     expect(await places.verify()).toMatchObject({ ok: true, first: 2 });
     expect(places.records().find(({ start_seq }) => start_seq !== undefined)).toMatchObject({ start_seq: 2 });
@@ -557,7 +557,7 @@ describe('segments', () => {
       const newest = places.newest();
       time.now += hour + 1 + jump;
       time.monotonic += hour + 1;
-      await vi.waitFor(() => expect(places.newest()).not.toBe(newest));
+      await expect.poll(() => places.newest()).not.toBe(newest);
       log.append('tool.call', call(1));
     }
 
@@ -575,7 +575,7 @@ describe('segments', () => {
       expect(places.segments()).toHaveLength(5);
       // What is really old goes, whatever year it is.
       for (let i = 0; i < 7; i += 1) await pass(places, log, time);
-      await vi.waitFor(() => expect(existsSync(first)).toBe(false));
+      await expect.poll(() => existsSync(first)).toBe(false);
     });
 
     test('of a daemon that starts in another year', async () => {

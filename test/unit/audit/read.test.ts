@@ -383,12 +383,12 @@ describe('tail', () => {
   test('starts with the newest, and follows through segments until it is interrupted', async () => {
     const listeners = process.listenerCount('SIGINT');
     const running = run('tail', '--json', '-n', '1', '--event', 'tool.call');
-    await vi.waitFor(() => expect(process.listenerCount('SIGINT')).toBeGreaterThan(listeners));
+    await expect.poll(() => process.listenerCount('SIGINT')).toBeGreaterThan(listeners);
     {
       await using log = await open();
       for (let n = 20; n < 30; n += 1) called(log, 'bb22', n, 'read');
     }
-    await vi.waitFor(() => expect(printed.split('\n').length).toBeGreaterThan(11));
+    await expect.poll(() => printed.split('\n').length).toBeGreaterThan(11);
     process.emit('SIGINT');
     const { out } = await running;
     const calls = out

@@ -2,7 +2,7 @@
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { files } from '../../../src/audit/file/appender.ts';
 import { AuditLog } from '../../../src/audit/log.ts';
 import { AuditState, call, chained, clock, FakeStore, settings } from '../../fixtures/audit-state.ts';
@@ -196,7 +196,7 @@ describe('W-AUDIT-16 retention', () => {
       await using log = await state.open(small, true);
       log.setSigner(store);
       await log.checkpoint();
-      await vi.waitFor(() => expect(readdirSync(state.audit).length).toBeLessThan(4));
+      await expect.poll(() => readdirSync(state.audit).length).toBeLessThan(4);
     }
     expect(state.records[0]?.seq).toBeGreaterThan(needed);
     expect(await state.verify(store.stored)).toMatchObject({ ok: true });
@@ -206,6 +206,6 @@ describe('W-AUDIT-16 retention', () => {
     using state = new AuditState();
     await using log = await state.open({ segment: 2000, keep: { count: 1, age: undefined } });
     for (let i = 1; i <= 40; i += 1) log.append('tool.call', call(i));
-    await vi.waitFor(() => expect(readdirSync(state.audit)).toHaveLength(2));
+    await expect.poll(() => readdirSync(state.audit)).toHaveLength(2);
   });
 });

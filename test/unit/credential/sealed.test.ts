@@ -318,7 +318,7 @@ test('path patterns', () => {
 });
 
 test('a malicious pattern is not slow', () => {
-  const begun = performance.now();
+  const begun = process.cpuUsage().user;
   expect(matchesPath(`/${'**a'.repeat(20)}b`, `/${'a'.repeat(8000)}`)).toBe(false);
-  expect(performance.now() - begun).toBeLessThan(2000);
+  expect(process.cpuUsage().user - begun).toBeLessThan(2_000_000);
 });

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ByteTransform } from '../../../src/credential/finder.ts';
 import { BUDGETS } from '../../../src/egress/budgets.ts';
 import { ReplaceStream, replaceInSlices } from '../../../src/egress/http/replace-stream.ts';
@@ -94,7 +94,7 @@ test('[W-EGR-11] a gate has the time that no other session wants, a turn at a ti
   other.end();
   const before = done;
   take(2 / BUDGETS.share);
-  await vi.waitFor(() => expect(done).toBeGreaterThan(before));
+  await expect.poll(() => done).toBeGreaterThan(before);
   take(BUDGETS.company);
   const joined = done;
   for (let turn = 0; turn < 100; turn++) await nextTurn();

@@ -251,12 +251,12 @@ describe('W-RELAY-6', () => {
     host.say({ id: 'i', method: 'initialize', params: {} });
     server.say({ id: 1, result: {} });
     host.say({ method: 'notifications/initialized' });
-    const began = performance.now();
+    const began = process.cpuUsage().user;
     host.say(...numbers.map((id) => call(id)));
     host.say(...numbers.map(cancelled));
     server.say(...numbers.map((id) => ({ id, method: 'ping' })));
     server.say(...numbers.map((id) => cancelled(id % 2 === 0 ? 'none' : id)));
-    expect(performance.now() - began).toBeLessThan(3000);
+    expect(process.cpuUsage().user - began).toBeLessThan(3000_000);
     // But for the handshake, the relay's list of tools and the answers, the server gets nothing.
     expect(server.messages.slice(2).map(({ method }) => method)).toEqual(['tools/list']);
   });

@@ -190,7 +190,7 @@ describe('W-CONS-13 what the server asks for is asked of a person', () => {
     const session = opened();
     watch(session);
     session.server.say(ask(1, { text: 'x'.repeat(70_000) }));
-    await vi.waitUntil(() => session.audit.of('question').length > 0);
+    await expect.poll(() => session.audit.of('question')).not.toEqual([]);
     expect(session.audit.of('question')).toMatchObject([{ decision: 'deny', rule: 'consent.long' }]);
   });
 });

@@ -346,7 +346,7 @@ test('a long answer is checked likewise', async () => {
     {},
     { _meta: { x: 'x'.repeat(100_000) } },
   );
-  await vi.waitUntil(() => session.host.messages.length > 0);
+  await expect.poll(() => session.host.messages).not.toEqual([]);
   expect(session.host.messages).toMatchObject([
     { id: 'c', result: { inputRequests: { a: { params: { message: 'The server "github" asks: m' } } } } },
   ]);

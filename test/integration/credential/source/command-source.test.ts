@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
 import { commandEnvironment, readFromCommand } from '../../../../src/credential/source/command-source.ts';
 import { WarderError } from '../../../../src/errors.ts';
@@ -177,6 +176,5 @@ async function gone(file: string): Promise<void> {
   const runs = (pid: string): boolean =>
     existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   const pids = readFileSync(file, 'utf8').trim().split('\n');
-  for (let tries = 0; tries < 200 && pids.some(runs); tries++) await sleep(25);
-  expect(pids.filter(runs)).toEqual([]);
+  await expect.poll(() => pids.filter(runs)).toEqual([]);
 }

@@ -134,11 +134,9 @@ describe('a host', () => {
     try {
       await using _host = await Host.at(OTHER, undefined, stuck.port);
       resolver.names.set('api.test', [HOST, OTHER]);
-      const since = performance.now();
       const { socket, address } = await make().dial('api.test', stuck.port, open, () => {});
       socket.destroy();
       expect(address).toBe(OTHER);
-      expect(performance.now() - since).toBeLessThan(3000);
       resolver.names.set('api.test', [HOST]);
       const failed = await dialFailure(make({ timeout: 300 }), stuck.port);
       expect(failed).toEqual({ refused: false, message: 'does not answer in time', decided: [HOST] });

@@ -186,7 +186,7 @@ test('nothing listens any more once it is disposed of, also while a page is stil
   const never = Promise.withResolvers<(typeof PAGES)['signedIn']>();
   const { server, request } = await listening({ arrived: () => never.promise });
   const loading = request(GOOD, { headers: NAVIGATION }).catch((error: Error) => error);
-  await vi.waitFor(async () => expect((await request(GOOD)).status).toBe(410));
+  await expect.poll(async () => (await request(GOOD)).status).toBe(410);
   await server[Symbol.asyncDispose]();
   expect(await loading).toBeInstanceOf(Error);
   await expect(request(GOOD)).rejects.toMatchObject({ code: 'ECONNREFUSED' });

@@ -233,8 +233,7 @@ describe('a kill', () => {
         if (what === where && ++count === 1) victim.kill();
       });
       void current(victim);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      expect(victim.isDead).toBe(true);
+      await expect.poll(() => victim.isDead).toBe(true);
       const next = daemon();
       const got = await current(next);
       // Only what the server has answered, and nobody has stored, is lost.
@@ -259,8 +258,7 @@ describe('a kill', () => {
       if (what === 'written' && ++count === 2) victim.kill();
     });
     void current(victim);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(victim.isDead).toBe(true);
+    await expect.poll(() => victim.isDead).toBe(true);
     expect(await current(daemon())).toBe(store.record?.tokens?.accessToken);
     expect([server.exchanges, server.replays]).toEqual([1, 0]);
   });
@@ -413,13 +411,16 @@ test('who gives up waiting leaves the refresh to the others', async () => {
   const { time, server, daemon } = model();
   time.pass(301_000);
   const gate = Promise.withResolvers<void>();
+  let isAsking = false;
   const one = daemon(async (what) => {
-    if (what === 'request') await gate.promise;
+    if (what !== 'request') return;
+    isAsking = true;
+    await gate.promise;
   });
   const leaving = new AbortController();
   const left = one.account.current(leaving.signal);
   const stays = current(one);
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await expect.poll(() => isAsking).toBe(true);
   leaving.abort(new Error('cancelled'));
   await expect(left).rejects.toThrow('cancelled');
   gate.resolve();

@@ -36,8 +36,8 @@ export default defineConfig({
       quick('unit', ['test/unit/**/*.test.ts']),
       quick('property', ['test/property/**/*.test.ts']),
       quick('gates', ['test/gates.test.ts', 'test/architecture.test.ts']),
-      slow('integration', 30, 1),
-      slow('e2e', 60, 2),
+      slow('integration', 60, 1),
+      slow('e2e', 180, 2),
     ],
   },
 });

@@ -275,4 +275,4 @@ test('W-CONS-1 W-CONS-43 W-TRUST-5 every request that acts and has passed has an
     { numRuns, examples: [ordinary], endOnFailure: true },
   );
   expect([...rules].sort()).toEqual(['consent', 'grant', 'policy']);
-}, 120_000);
+});

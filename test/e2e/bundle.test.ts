@@ -139,7 +139,7 @@ test('W-HOST-10 W-HOST-11 a bundle is shown whole and confirmed; its server runs
   await home.done(['package', 'sweep', '--yes']);
   expect(readdirSync(join(home.places.state, 'packages')).filter((name) => name !== 'stamp-key')).toEqual([]);
   execFileSync('chmod', ['-R', 'u+w', home.dir]);
-}, 120_000);
+});
 
 test('W-PKG-13 W-PKG-15 a hostile bundle is refused before anything of it is on the disk, and says why', async () => {
   await using home = new Home();
@@ -159,4 +159,4 @@ test('W-PKG-13 W-PKG-15 a hostile bundle is refused before anything of it is on 
   expect(existsSync(join(home.places.state, 'packages'))).toBe(false);
   expect(existsSync(join(home.dir, '../evil'))).toBe(false);
   expect(existsSync(profilePath(home.places, 'a'))).toBe(false);
-}, 120_000);
+});

@@ -37,7 +37,7 @@ beforeAll(async () => {
       after: json('two', { command: launch, args: ['run', 'two'] }),
     },
   ];
-}, 60_000);
+});
 
 afterAll(async () => {
   await home[Symbol.asyncDispose]();
@@ -149,7 +149,7 @@ test('W-HOST-22 W-HOST-47 killed at any step, an import leaves each host’s fil
     expect(files.map(isNew), step).toEqual([true, kill === steps.at(-1)]);
   }
   await expectWayBack('the second file');
-}, 120_000);
+});
 
 test('W-HOST-22 W-HOST-47 where the daemon is killed while it stores a secret or what undoes a change, the file stays, its server is taken back, and the next file is done', async () => {
   for (const env of [{ KILL_AFTER: 'send credential.set' }, { KILL_AFTER: 'send host.keep' }]) {
@@ -164,7 +164,7 @@ test('W-HOST-22 W-HOST-47 where the daemon is killed while it stores a secret or
     );
     await expectWayBack(step);
   }
-}, 60_000);
+});
 
 test('W-HOST-45 W-HOST-47 what a person has made of a killed import’s profile stays; doctor names it, and secrets without a profile', async () => {
   const details = async (): Promise<string[]> => {
@@ -189,7 +189,7 @@ test('W-HOST-45 W-HOST-47 what a person has made of a killed import’s profile 
   expect((await details()).filter((detail) => detail.includes('killed'))).toEqual([]);
   await home.done(['undo', '--yes']);
   await reset();
-}, 60_000);
+});
 
 test('W-HOST-46 a file that cannot be written stays with its servers, the others are done, and all is said; one file of two hosts is moved once', async () => {
   const [cursor, gemini] = files;
@@ -212,4 +212,4 @@ test('W-HOST-46 a file that cannot be written stays with its servers, the others
   expect(isNew(cursor)).toBe(true);
   await home.done(['undo', '--yes']);
   expect(isOld(cursor)).toBe(true);
-}, 60_000);
+});

@@ -164,4 +164,4 @@ test('W-HOST-28 after an import of every host no secret of it is in any file, ou
   expect([...named.keys()].sort()).toEqual(Object.keys(secrets).sort());
   const paths = files.map(({ path }) => relative(home.dir, path));
   expect([...named.values()].filter((path) => !paths.includes(path))).toEqual([]);
-}, 60_000);
+});

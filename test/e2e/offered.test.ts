@@ -114,4 +114,4 @@ test('what is no description is refused, and nothing is written', async () => {
     expect(stderr).not.toContain('secret-in-the-url');
   }
   expect(existsSync(profilePath(home.places, 'a'))).toBe(false);
-}, 180_000);
+});

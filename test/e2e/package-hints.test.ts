@@ -113,7 +113,7 @@ test('an install script that nobody allowed: without it, or with it in a sandbox
   // What was chosen stays when the same is installed again.
   await home.done(['package', 'lock', 'd', '--again']);
   await home.done(['package', 'lock', 'e', '--again']);
-}, 180_000);
+});
 
 test('an install script that fails is not a registry that cannot be reached', async () => {
   const add = ['add', 'f', '--package', 'npm:failing@1.0.0'];

@@ -43,7 +43,7 @@ beforeAll(async () => {
       files: { 'mcp_greet.py': SERVER },
     });
   }
-}, 60_000);
+});
 
 afterAll(async () => {
   execFileSync('chmod', ['-R', 'u+w', home.dir]);
@@ -111,7 +111,7 @@ test('W-PKG-1 a uvx line is pinned, starts offline in the sandbox, and is checke
     python: expect.stringMatching(/^3\./),
   });
   expect(await home.done(['package', 'verify'])).toMatch(/ok +greet: pypi:mcp-greet==1\.0/);
-}, 120_000);
+});
 
 test('an update is shown, then pinned; sweep removes what no profile uses', async () => {
   await home.done(['add', 'other', '--allow', '*', '--package', 'pypi:Mcp_Greet==1.0', '--bin', 'mcp-greet']);
@@ -127,7 +127,7 @@ test('an update is shown, then pinned; sweep removes what no profile uses', asyn
   const { removed } = await home.facts('package', 'sweep', '--yes');
   expect(removed).toContain('other/pypi+mcp-greet==2.0');
   expect(await answer('greet')).toContain('hello from 1.0');
-}, 120_000);
+});
 
 test('W-PKG-3 a module that was changed does not run: exit code 77, it is named, recorded, and installed again', async () => {
   const [file = ''] = globSync(
@@ -146,7 +146,7 @@ test('W-PKG-3 a module that was changed does not run: exit code 77, it is named,
   expect(code).toBe(77);
   await home.done((quoted[0] ?? '').split(' ').slice(1));
   expect(await answer('greet')).toContain('hello from 1.0');
-}, 120_000);
+});
 
 test('W-PKG-11 when the Python of a lock is another one, the start is refused and the hint pins it again', async () => {
   const folder = join(home.dir, 'python/bin');
@@ -169,7 +169,7 @@ test('W-PKG-11 when the Python of a lock is another one, the start is refused an
   const shown = await home.done([...(quoted[0] ?? '').split(' ').slice(1), '--yes']);
   expect(shown).toMatch(/Python 3\.9 -> 3\.\d+/);
   expect(await answer('aged')).toContain('hello from');
-}, 120_000);
+});
 
 test('hints of packages that cannot be had, and of a Python that is not there', async () => {
   const add = (...words: string[]) => ['add', 'x', ...words];
@@ -195,4 +195,4 @@ test('hints of packages that cannot be had, and of a Python that is not there', 
   expect(await answer('z')).toContain("['--loud', 'a b']");
   const { quoted: lines } = await hints(add('--from-uvx', 'uvx --with a b'), /it has the option "--with"/);
   expect(lines[0]).toBe('uvx mcp-server-fetch args');
-}, 120_000);
+});

@@ -19,7 +19,7 @@ beforeAll(async () => {
   browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', OFFLINE] });
   authorization = await startAuthorization();
   server = await startMcp({ guard: (url) => authorization.guard(url) });
-}, 60_000);
+});
 
 afterAll(async () => {
   await browser?.close();
@@ -71,7 +71,7 @@ test('W-AUTH-38 a person signs in, and the page that is left says that it may be
   await using host = warder.home.run('remote');
   await host.initialize();
   expect(await host.call('sum', { a: 1, b: 2 })).toBe('3');
-}, 60_000);
+});
 
 test('W-AUTH-37 two windows at once: one of them counts, and the tokens are asked for once', async () => {
   await using warder = await opened();
@@ -90,7 +90,7 @@ test('W-AUTH-37 two windows at once: one of them counts, and the tokens are aske
   expect((await login).code).toBe(0);
   expect(authorization.count('POST /token')).toBe(exchanged + 1);
   for (const window of windows) await window.close();
-}, 60_000);
+});
 
 test('W-AUTH-40 a tab that is closed leaves nothing behind: the next sign-in is whole', async () => {
   await using warder = await opened();
@@ -110,7 +110,7 @@ test('W-AUTH-40 a tab that is closed leaves nothing behind: the next sign-in is 
   await using host = warder.home.run('remote');
   await host.initialize();
   expect(await host.call('sum', { a: 1, b: 2 })).toBe('3');
-}, 60_000);
+});
 
 test('W-AUTH-37 a page of another origin can knock at the redirect in no way that counts', async () => {
   await using warder = await opened();
@@ -142,4 +142,4 @@ test('W-AUTH-37 a page of another origin can knock at the redirect in no way tha
   await consent(own);
   expect((await login).code).toBe(0);
   await own.close();
-}, 60_000);
+});

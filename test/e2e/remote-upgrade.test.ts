@@ -51,4 +51,4 @@ test('W-AUTH-30 W-AUTH-48 a daemon that has handed over and the newer one share 
 
   await warder.done(['login', 'notes', '--yes']);
   expect(await call('again')).toEqual(['old again', 'young again']);
-}, 180_000);
+});

@@ -161,7 +161,7 @@ describe.each(persons)('as $name', (person) => {
       await home.done(['credential', 'set', '--multiline', 'signer', variable], value);
     inside = stack.use(await Inside.open(home.run('signer'), secrets));
     env = (await inside.see()).env;
-  }, 90_000);
+  });
 
   afterAll(() => stack.disposeAsync());
 

@@ -235,4 +235,4 @@ test('W-AUTH-34 in a keychain that is locked and unlocked: an error that says so
   await using other = new Keeping({ blobs: keychain.blobs, state: keeping.state });
   expect((await (await other.session(profile)).send(mcp.url)).sent.mark?.version).toBeDefined();
   expect(authorization.log.filter(({ event }) => event !== 'granted')).toEqual([]);
-}, 60_000);
+});

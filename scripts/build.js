@@ -40,6 +40,10 @@ const modules = {
   },
 };
 
+/** V8 keeps a text with one character beyond Latin-1 in two bytes each. esbuild leaves them in regular expressions only. */
+const inAscii = (text) =>
+  text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /**
  * The package that measures text for the help prepares tables of Unicode when it is loaded, which takes 30 ms at each
  * start of the command line. This loads it for the first text that is not plain ASCII.
@@ -103,7 +107,7 @@ const dist = join(shared.absWorkingDir, shared.outdir);
 mkdirSync(dist, { recursive: true });
 const outputs = built
   .flatMap(({ outputFiles }) => outputFiles)
-  .map((file) => ({ name: basename(file.path), text: file.text }))
+  .map((file) => ({ name: basename(file.path), text: inAscii(file.text) }))
   .sort((a, b) => (a.name < b.name ? -1 : 1));
 const only = process.argv.includes('--only');
 const delivered = process.argv.indexOf('--native') + 1;

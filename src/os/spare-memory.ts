@@ -1,17 +1,16 @@
-// Gives back to the system what a burst of large messages has left: buffers that nobody has any more, which V8 frees only when
-// it needs the room, and pages that the C library keeps for the next ones. A daemon that has relayed a few messages of
-// ten megabytes was three times as large as before, for as long as it ran.
+// Gives back to the system what is left of large messages and of sessions that have ended: buffers that nobody has any more,
+// which V8 frees only when it needs the room, and pages that V8 and the C library keep for the next ones. A daemon that had
+// relayed a few messages of ten megabytes, or served a few hundred sessions, was two or three times as large as before, for as long as it ran.
 //
-// Collecting everything holds up the event loop for some ten milliseconds, so it is done once the burst is over and the
-// daemon has little to do.
+// Collecting everything holds up the event loop for some fifty milliseconds, so it is done once the daemon has little to do.
 import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Milliseconds after the last of a burst, and between two looks whether there is little to do. */
-const REST = 2000;
+/** Milliseconds after the last that leaves memory, and between two looks whether there is little to do. */
+const REST = 1000;
 /** Bytes that the process must have become larger by: less is not worth the time. */
-const WORTH = 24 * 2 ** 20;
+const WORTH = 6 * 2 ** 20;
 /** A daemon whose event loop is in use for a larger part of the time has much to do. */
 const BUSY = 0.1;
 
@@ -30,15 +29,15 @@ export class SpareMemory implements Disposable {
   readonly #parts: SpareMemoryParts;
   #timer: NodeJS.Timeout | undefined;
   #isBurst = false;
-  /** The bytes in memory at the beginning, or after the last time. */
-  #least: number;
+  /** The bytes in memory after the last time. What the start has left is given back whatever it is. */
+  #least = 0;
 
   constructor(parts: SpareMemoryParts) {
     this.#parts = parts;
-    this.#least = parts.resident();
+    this.#wait();
   }
 
-  /** Something large passes. */
+  /** Memory is left behind: something large passes, or a session has been opened or has ended. */
   burst(): void {
     this.#isBurst = true;
     if (this.#timer === undefined) this.#wait();
@@ -88,11 +87,12 @@ export async function openSpareMemory(): Promise<SpareMemory> {
   });
 }
 
-/** V8's own function, which a new context has while the flag is set. */
+/** V8's own function, which a new context has while the flag is set. It frees the pages too that V8 keeps at other times. */
 function collector(): () => void {
   setFlagsFromString('--expose-gc');
   try {
-    return runInNewContext('gc') as () => void;
+    const gc = runInNewContext('gc') as (options: object) => void;
+    return () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   } finally {
     setFlagsFromString('--no-expose-gc');
   }

@@ -51,7 +51,7 @@ export interface SessionsParts {
   readonly settings: Pick<Settings, 'relay' | 'rotation'>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Told of long lines, which leave memory behind; undefined: nobody is. */
+  /** Told of what leaves memory behind, which are long lines, and sessions that are opened and end; undefined: nobody is. */
   readonly memory?: Pick<SpareMemory, 'burst'>;
 }
 
@@ -173,6 +173,7 @@ export class Sessions {
         await started?.server.stop();
         throw error;
       }
+      this.#parts.memory?.burst();
       if (entry.stale !== undefined) void this.#rotate(entry, entry.stale);
       if (started === undefined && begun.answers !== undefined)
         this.#spares.offer(entry, begun.answers, () => this.#context(entry));
@@ -191,6 +192,7 @@ export class Sessions {
       entry.confirmations.resolve(NO_CONFIRMATIONS);
       entry.output[Symbol.dispose]();
       this.#entries.delete(id);
+      this.#parts.memory?.burst();
     }
   }
 

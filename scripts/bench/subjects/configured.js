@@ -43,7 +43,7 @@ export async function measure(bench) {
       clients.push(await use(argv(at), env, false));
     const ms = performance.now() - began;
     for (const client of clients.slice(0, USED)) await client.call(server.call);
-    await sleep(1500);
+    await sleep(3000);
     figures[way] = {
       memory:
         clients.reduce((sum, { pid }) => sum + treeMemory(pid), 0) + (isWarder ? treeMemory(warder.pid) : 0),

@@ -32,10 +32,12 @@ const ANY = {
 };
 let dir: string;
 let records: { readonly event: string; readonly fields: object }[];
+let bursts: number;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'warder-sessions-'));
   records = [];
+  bursts = 0;
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -105,6 +107,7 @@ async function sessions(failing?: string, onResolve?: () => void): Promise<Sessi
     settings: { relay: { line: 2 ** 20 }, rotation: { drain: 1000 } } as SessionsParts['settings'],
     clock,
     log,
+    memory: { burst: () => void bursts++ },
   });
 }
 
@@ -150,6 +153,8 @@ test('W-PROC-2 a session that cannot begin leaves no server behind, and its end 
   expect(servers).toHaveLength(1);
   expect(isGone(servers[0]?.pid)).toBe(true);
   expect(all.status()).toEqual([]);
+  // What it has left in memory is given back.
+  expect(bursts).toBe(1);
   expect(records.map(({ event }) => event)).toEqual(['session.open', 'session.close']);
   expect(records[1]?.fields).toMatchObject({ profile: 'test', code: null, signal: null, reason: 'fault' });
 });

@@ -3,11 +3,11 @@ import { openSpareMemory, SpareMemory } from '../../../src/os/spare-memory.ts';
 
 const MIB = 2 ** 20;
 
-describe('memory that a burst has left', () => {
+describe('memory that is left', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  /** A process of 70 MiB, and what is done to it. */
+  /** A process that had 75 MiB after its start, and what is done to it. */
   function process() {
     const state = { resident: 70 * MIB, utilization: 0 };
     const done: string[] = [];
@@ -20,8 +20,26 @@ describe('memory that a burst has left', () => {
       utilization: () => state.utilization,
       resident: () => state.resident,
     });
+    vi.advanceTimersByTime(1000);
+    expect(done.splice(0)).toEqual(['collect', 'trim']);
     return { state, done, memory };
   }
+
+  test('by the start is given back, little as it is, once the daemon has little to do', () => {
+    const done: string[] = [];
+    let utilization = 0.8;
+    new SpareMemory({
+      collect: () => void done.push('collect'),
+      trim: () => void done.push('trim'),
+      utilization: () => utilization,
+      resident: () => 70 * MIB,
+    });
+    vi.advanceTimersByTime(5000);
+    expect(done).toEqual([]);
+    utilization = 0;
+    vi.advanceTimersByTime(60_000);
+    expect(done).toEqual(['collect', 'trim']);
+  });
 
   test('is given back once the burst is over, once', () => {
     const { state, done, memory } = process();
@@ -52,15 +70,15 @@ describe('memory that a burst has left', () => {
   test('is left where it is little, beside what was left the last time', () => {
     const { state, done, memory } = process();
     memory.burst();
-    state.resident = 90 * MIB;
+    state.resident = 80 * MIB;
     vi.advanceTimersByTime(10_000);
     expect(done).toEqual([]);
     memory.burst();
-    state.resident = 95 * MIB;
+    state.resident = 81 * MIB;
     vi.advanceTimersByTime(10_000);
     expect(done).toEqual(['collect', 'trim']);
     memory.burst();
-    state.resident = 98 * MIB;
+    state.resident = 80 * MIB;
     vi.advanceTimersByTime(10_000);
     expect(done).toHaveLength(2);
   });

@@ -92,8 +92,16 @@ static _Noreturn void finish_output(int code) {
   exit(code);
 }
 
+/** There is a session, or an answer to the host: from here on it may be read. */
+static void begin_session(void) {
+  if (answered) return;
+  answered = true;
+  seal_process();
+}
+
 /** Ends the process with an error. If the start failed, the host is told as well. */
 static _Noreturn void fail(const struct refusal *refusal, bool at_end) {
+  begin_session();
   print_refusal(refusal);
   if (is_unanswered()) answer_refused(refusal, output, at_end, start_time, signals);
   finish_output(refusal->exit);
@@ -178,13 +186,6 @@ static void take_bytes(size_t length, bool at_end) {
   }
 }
 
-/** There is a session. */
-static void begin_session(void) {
-  if (answered) return;
-  answered = true;
-  seal_process();
-}
-
 /** Reads from the daemon: once, or, when it has closed its side, all that is left and fits. */
 static void read_daemon(bool at_end) {
   while (!closed && ended == OPEN) {
@@ -198,7 +199,9 @@ static void read_daemon(bool at_end) {
     else {
       begin_session();
       take_bytes((size_t)got, at_end);
-      if (decoder.head_length == 0 || decoder.head_length == sizeof decoder.head) undecided = false;
+      // Until the first frame is whole, or is seen to be another.
+      const bool has_head = decoder.head_length == sizeof decoder.head;
+      if (decoder.head_length == 0 || (has_head && decoder.head[0] != FRAME_TAKEN)) undecided = false;
     }
     if (!closing) return;
   }
@@ -316,6 +319,6 @@ void run_session(int socket, struct text hello, bool offered, long long started)
     }
     if (closed) daemon_ended(at_end);
     if ((wait[DAEMON].revents & POLLOUT) != 0) write_daemon();
-    if (wait[INPUT].revents != 0 && !closing && daemon_from == daemon_to) at_end = !read_host();
+    if (wait[INPUT].revents != 0 && !input_ended && !closing && daemon_from == daemon_to) at_end = !read_host();
   }
 }

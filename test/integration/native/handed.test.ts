@@ -15,6 +15,7 @@ import { until } from '../../fixtures/echo-home.ts';
 import { hasNative } from '../../fixtures/launchers.ts';
 import { echoing, SessionServer } from '../../fixtures/session-server.ts';
 import { KINDS, type Kind, startOver } from '../../fixtures/stdio.ts';
+import { compileTraced, VALGRIND } from '../../fixtures/valgrind.ts';
 
 const RUNS = process.env.SLOW === undefined ? 12 : 1500;
 const AT_ONCE = 3;
@@ -286,6 +287,29 @@ describe.skipIf(!runs)('descriptors that are handed over', () => {
     expect(taking.taken.length).toBeGreaterThan(0);
     expect(new Set(taking.taken)).toEqual(new Set([true]));
     await until(() => !taking.server.busy && taking.waiting === 0, 'the end of the sessions');
+  });
+
+  test('W-NAT-6 valgrind finds nothing in the program while descriptors are handed over', {
+    timeout: 300_000,
+  }, async () => {
+    await using taking = await new SessionServer().started();
+    await using framing = await new SessionServer().started({ takes: false });
+    taking.env.PATH = '/usr/bin:/bin';
+    const traced = compileTraced(taking.daemon.dir);
+    const cases = [...ENDED_EARLY.slice(1), ...fc.sample(sessions, { numRuns: 3, seed: 5 })];
+    for (const [at, wanted] of cases.entries()) {
+      const [expected, seen] = await Promise.all([
+        observe(framing, (profile) => framing.daemon.command('node', profile), wanted, ['socket', 'socket']),
+        observe(
+          taking,
+          (profile) => [...VALGRIND, ...taking.daemon.command('native', profile, traced)],
+          wanted,
+          MIXES[at % MIXES.length] ?? ['socket', 'socket'],
+        ),
+      ]);
+      expect(seen).toBe(expected);
+    }
+    expect(taking.taken).toEqual(cases.map(() => true));
   });
 
   test('W-NAT-9 who hands over its own connection to the daemon does not keep its session open when it has gone', async () => {

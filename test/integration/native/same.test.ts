@@ -7,6 +7,7 @@ import { compile, findCompiler } from '../../../scripts/native/compile.js';
 import { Frame } from '../../../src/wire/frame.ts';
 import { FakeDaemon } from '../../fixtures/fake-daemon.ts';
 import { hasNative } from '../../fixtures/launchers.ts';
+import { compileTraced, VALGRIND } from '../../fixtures/valgrind.ts';
 
 const RUNS = process.env.SLOW === undefined ? 24 : 3000;
 /** Memory and arithmetic are checked while it runs; what is wrong ends it, and is said on standard error. */
@@ -252,15 +253,61 @@ test.skipIf(!hasNative)(
   },
 );
 
-test.skipIf(!hasNative)('W-NAT-6 valgrind finds nothing in the program', { timeout: 300_000 }, async () => {
-  await using daemon = await new FakeDaemon().started();
-  daemon.env.PATH = '/usr/bin:/bin';
-  // Not static: valgrind does not know the functions of libc otherwise.
-  const traced = join(daemon.dir, 'traced');
-  compile(traced, { compiler: findCompiler(), flags: ['-O1', '-g'] });
-  const valgrind: Started = (home, profile) => [
-    ...['/usr/bin/valgrind', '-q', '--error-exitcode=99'],
-    ...home.command('native', profile, traced),
-  ];
-  await expectSame(daemon, [node, valgrind], fc.sample(session, { numRuns: 5, seed: 3 }));
-});
+/** Sessions that go through all of the program: much both ways and in pieces, a refusal that is answered, a daemon that dies. */
+const WHOLE: Case[] = [
+  {
+    input: Buffer.concat([
+      Buffer.from('{"jsonrpc":"2.0","id":1,"method":"x"}\n'),
+      Buffer.alloc(700_000, 'i'),
+    ]),
+    closes: true,
+    answer: [
+      ...cut(
+        Buffer.concat([
+          frame(Frame.OPEN, '{}'),
+          frame(Frame.DATA, 'answer\n'),
+          frame(Frame.STDERR, 'note\n'),
+        ]),
+      ),
+      frame(Frame.DATA, Buffer.alloc(700_000, 'o')),
+      frame(Frame.EXIT, '{"exit":9}'),
+    ],
+    cwd: '/',
+    bus: 'unix:path=/run/"x"',
+  },
+  {
+    input: Buffer.from(
+      '[{"jsonrpc":"2.0","id":"\\ud83d\\ude00é","method":"x"},{"method":"y"}]\n{"id":2,"method":"z"}',
+    ),
+    closes: true,
+    answer: cut(
+      frame(Frame.REFUSE, '{"code":"profile-missing","message":"no \\u0022x\\ud800","hint":"ü","exit":65}'),
+    ),
+    cwd: '/tmp',
+    bus: undefined,
+  },
+  {
+    input: Buffer.from('{"jsonrpc":"2.0","id":1,"method":"x"}\n'),
+    closes: true,
+    answer: [frame(Frame.OPEN, '{"pid":2147483646,"started":1,"marker":"WARDER_NONE=1"}')],
+    cwd: '/',
+    bus: undefined,
+  },
+];
+
+/** In pieces of seven bytes. */
+function cut(bytes: Buffer): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / 7) }, (_, at) => bytes.subarray(at * 7, at * 7 + 7));
+}
+
+test.skipIf(!hasNative)(
+  'W-NAT-6 valgrind finds nothing in the program while it passes frames on',
+  { timeout: 300_000 },
+  async () => {
+    await using daemon = await new FakeDaemon().started();
+    daemon.env.PATH = '/usr/bin:/bin';
+    const traced = compileTraced(daemon.dir);
+    const valgrind: Started = (home, profile) => [...VALGRIND, ...home.command('native', profile, traced)];
+    await expectSame(daemon, [node, valgrind], [...WHOLE, ...fc.sample(session, { numRuns: 3, seed: 3 })]);
+  },
+);

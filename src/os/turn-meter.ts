@@ -35,6 +35,8 @@ export interface TurnMeterOptions {
   readonly profile: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Called with the longest turn so far, when that has become longer by a millisecond or more. */
+  readonly onLongest?: (ms: number) => void;
 }
 
 export class TurnMeter {
@@ -43,6 +45,8 @@ export class TurnMeter {
   #began = 0;
   #longest = 0;
   #spent = 0;
+  /** What `onLongest` was told. */
+  #told = 0;
   #slow = 0;
 
   constructor(options: TurnMeterOptions) {
@@ -82,8 +86,15 @@ export class TurnMeter {
     if (--this.#depth > 0) return;
     const ms = this.#options.clock.monotonic() - this.#began;
     this.#spent += ms;
-    if (ms > this.#longest) this.#longest = ms;
+    if (ms > this.#longest) this.#lengthen(ms);
     if (ms > SLOW) this.#report(ms);
+  }
+
+  #lengthen(ms: number): void {
+    this.#longest = ms;
+    if (ms < this.#told + 1) return;
+    this.#told = ms;
+    this.#options.onLongest?.(ms);
   }
 
   #report(ms: number): void {

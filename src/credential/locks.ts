@@ -26,6 +26,7 @@ export class Locks {
   readonly #file: string;
   readonly #log: Log;
   #state: LockState;
+  readonly #listeners = new Set<() => void>();
 
   constructor(places: Pick<Places, 'state'>, log: Log) {
     this.#file = join(places.state, 'locks.json');
@@ -36,6 +37,13 @@ export class Locks {
   /** Reads the file again: another daemon has changed it. */
   reload(): void {
     this.#state = read(this.#file, this.#log);
+    this.#tell();
+  }
+
+  /** Calls a listener after each change. Disposing the result ends that. */
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
   get locked(): boolean {
@@ -122,6 +130,11 @@ export class Locks {
       throw new WarderError('cannot-write', `cannot write ${this.#file}`, { cause });
     }
     this.#state = next;
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 }
 

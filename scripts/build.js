@@ -90,6 +90,7 @@ const built = await Promise.all([
     entryPoints: {
       daemon: 'src/daemon.ts',
       keyring: 'src/keyring.ts',
+      gate: 'src/egress/thread/worker.ts',
       landlock: 'src/sandbox/linux/landlock-stage.ts',
       namespace: 'src/sandbox/network/namespace-stage.ts',
     },

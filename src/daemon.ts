@@ -21,6 +21,7 @@ import { hostHandlers } from './host/handlers.ts';
 import { userBrowser } from './os/browser.ts';
 import { programFile } from './os/build.ts';
 import { userDisplay } from './os/display.ts';
+import { openDuplicate } from './os/duplicate-descriptor.ts';
 import { homeFolder } from './os/home.ts';
 import { openNative } from './os/native-launcher.ts';
 import { openPolkit } from './os/polkit.ts';
@@ -116,7 +117,10 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     log,
   });
   const egress = lazy(async () => {
-    const { Egress } = await import('./egress/egress.ts');
+    const [{ Egress }, duplicate] = await Promise.all([
+      import('./egress/egress.ts'),
+      openDuplicate(process.platform),
+    ]);
     return new Egress({
       settings: settings.egress,
       places,
@@ -125,6 +129,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       audit,
       guards: locks,
       onCredentialResponse: (credential, status, host) => rejections.record(credential, status, host),
+      thread: duplicate && { file: programFile('gate'), duplicate },
       clock,
       log,
     });
@@ -260,7 +265,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       if (credential === undefined) return { ...(reread && { reread }) };
       const [, profile] = /^oauth\/(.+)$/.exec(credential) ?? [];
       if (profile !== undefined) await (await remote.made)?.accounts.reload(profile);
-      return revoked ? sessions.revoke(credential) : await sessions.rotate(credential);
+      return revoked ? await sessions.revoke(credential) : await sessions.rotate(credential);
     },
     openSession: (request, host) => sessions.open(request, host),
     handlers: {
@@ -286,7 +291,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       'login.cancel': async (params) => (await accounts())['login.cancel'](params),
       async logout(params) {
         const signedOut = await (await accounts()).logout(params);
-        sessions.revoke(accountName(params.profile));
+        await sessions.revoke(accountName(params.profile));
         return signedOut;
       },
       accounts: async (params) => (await accounts()).accounts(params),

@@ -22,7 +22,7 @@ export interface HandlersParts {
   /** Takes a credential from open sessions. Returns how many connections were cut and how many sessions ended. */
   /** All credentials were locked. */
   readonly locked: () => void;
-  readonly revoke: (name: string) => { readonly cut: number; readonly ended: number };
+  readonly revoke: (name: string) => Promise<{ readonly cut: number; readonly ended: number }>;
   /** Has the log signed anew, after what the store remembers of it was changed. */
   readonly reopenSigner: () => Promise<void>;
   /** The number of open sessions. */
@@ -57,10 +57,10 @@ export function credentialHandlers(parts: HandlersParts): Pick<Handlers, Handled
       record(parts, 'unlock', ALL_CREDENTIALS, '', 'ok');
       return {};
     },
-    'credential.revoke': ({ name, undo = false }) => {
+    async 'credential.revoke'({ name, undo = false }) {
       const changed = undo ? locks.restore(name) : locks.revoke(name);
       // Revokes first: a revocation that cannot be recorded still takes effect.
-      const affected = undo ? { cut: 0, ended: 0 } : parts.revoke(name);
+      const affected = undo ? { cut: 0, ended: 0 } : await parts.revoke(name);
       record(parts, undo ? 'restore' : 'revoke', name, '', 'ok');
       return { name, changed, ...affected };
     },

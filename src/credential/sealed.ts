@@ -17,14 +17,19 @@ import {
   type UsageLocks,
 } from './usage.ts';
 
+/** Numbers of uses, by variable. */
+export type UseCounts = Pick<Map<string, number>, 'get' | 'set'>;
+
 export interface SealedParts {
   readonly random: RandomBytes;
   /** The start of the session, in milliseconds of the monotonic clock. */
   readonly start: number;
   /** How many requests of the session have carried each credential, by its variable. The session's servers share it. */
-  readonly uses: Map<string, number>;
+  readonly uses: UseCounts;
   /** Whether an entry of `hosts` matches a host and port. */
   readonly matches: (pattern: string, name: string, port: number) => boolean;
+  /** Called after each change of the values that must not reach the server. */
+  readonly onChange?: () => void;
 }
 
 /** A current or former value, and the placeholder that the server has for it. */
@@ -328,5 +333,6 @@ export class SealedCredentials {
   #bumpRevision(): void {
     this.#revision++;
     this.#secrets = undefined;
+    this.#parts.onChange?.();
   }
 }

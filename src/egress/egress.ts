@@ -1,34 +1,26 @@
 // The egress room as the daemon uses it: what all gates share (trusted certificates, name resolution, the proxy of
 // the settings), and the opening of a gate for one server. Loaded when the first server needs it.
-import { randomBytes } from 'node:crypto';
 import * as tls from 'node:tls';
-import type { AuditLog } from '../audit/log.ts';
 import type { Confirmations } from '../credential/confirmation.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import { sealingProblem } from '../credential/sealable.ts';
-import { type SealedCredential, SealedCredentials } from '../credential/sealed.ts';
-import type { UsageLocks } from '../credential/usage.ts';
+import type { SealedValue } from '../credential/sealed.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { ProfileCredential } from '../profile/credential.ts';
 import { allowedEgress, type Profile } from '../profile/format.ts';
-import { matchesHost } from '../profile/host.ts';
 import type { Settings } from '../profile/settings.ts';
-import type { Network } from '../sandbox/network.ts';
 import type { Places } from '../wire/places.ts';
 import { Allowlist } from './allowlist.ts';
 import { Outbound } from './dial/outbound.ts';
-import { Routes } from './dial/routes.ts';
-import { Gate } from './gate.ts';
-import { EgressLedger } from './ledger.ts';
-import { serveNetwork, serveProxy } from './listener.ts';
-import { VirtualAddresses } from './names/virtual-addresses.ts';
-import { checkNodeHooks } from './node-hooks.ts';
+import { type EgressRoute, type GateProgram, Gates } from './gates.ts';
+import { type EgressAudit, EgressLedger } from './ledger.ts';
 import { RefreshTurns } from './refresh.ts';
 import type { RefusedHosts } from './refused-hosts.ts';
 import { type OpenedAddresses, RemoteRoute } from './remote-route.ts';
-import { Authority } from './tls/authority.ts';
+import type { RespondedCredential } from './session-gate.ts';
+import type { WatchedLocks } from './thread/gate-thread.ts';
 import {
   BROWSER_POLICY_PATHS,
   BUNDLE_PATH,
@@ -47,16 +39,15 @@ export interface EgressParts {
   readonly places: Places;
   readonly home: string;
   readonly credentials: Pick<Credentials, 'resolve' | 'replace' | 'onOpened'>;
-  readonly audit: Pick<AuditLog, 'append'>;
-  readonly guards: UsageLocks;
+  readonly audit: EgressAudit;
+  readonly guards: WatchedLocks;
   /** Called when a host has answered a request that carried a credential. */
-  readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
+  readonly onCredentialResponse: (credential: RespondedCredential, status: number, host: string) => void;
+  /** Undefined: all gates work in the main thread. */
+  readonly thread: GateProgram | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
-
-/** How a server reaches its gate: through the sandbox's own network, or through a proxy where there is none. */
-export type EgressRoute = Network | 'proxy';
 
 /** Who reaches a remote server. */
 export interface RemoteRouteRequest {
@@ -93,8 +84,11 @@ export interface GateRequest {
   readonly admission?: (() => Promise<void>) | undefined;
 }
 
-/** The gate of one server, and what the server gets instead of its secrets. Disposing it ends all its connections. */
-export interface OpenGate extends Disposable {
+/**
+ * The gate of one server, and what the server gets instead of its secrets. Disposing it ends all its connections, and settles when that is
+ * on record.
+ */
+export interface OpenGate extends AsyncDisposable {
   /** Variables with placeholders, and those that name the trust files and the proxy. */
   readonly variables: Readonly<Record<string, string>>;
   /** Files for the sandbox; none where the gate is reached through a proxy. */
@@ -109,11 +103,12 @@ export interface OpenGate extends Disposable {
   /** A text without the values that must not reach the server: those of the sealed credentials, and of tokens issued since. */
   redact(text: string): string;
   /**
-   * Replaces the credentials' values; placeholders stay. Throws `credential-unfit`, and then keeps the old values.
+   * Replaces the credentials' values; placeholders stay. Settles when requests carry the new ones. Throws `credential-unfit`,
+   * and then keeps the old values.
    */
-  update(fresh: readonly ResolvedCredential[]): void;
+  update(fresh: readonly ResolvedCredential[]): Promise<void>;
   /** Closes the connections that have carried a credential. Returns how many. */
-  disconnect(credential: string): number;
+  disconnect(credential: string): Promise<number>;
   /**
    * Rejects with `unsupported` on a Node without what the gate relies on; until it has resolved, no connection is admitted.
    * Takes some 30 ms at the first call: to be called while the server starts.
@@ -127,13 +122,18 @@ export class Egress {
   readonly #parts: EgressParts;
   readonly #bundle = systemBundle();
   readonly #outbound: Outbound;
-  readonly #refreshes: RefreshTurns;
-  #checked: Promise<void> | undefined;
+  readonly #gates: Gates;
 
   constructor(parts: EgressParts) {
     this.#parts = parts;
-    this.#refreshes = new RefreshTurns(parts);
+    const refreshes = new RefreshTurns(parts);
     this.#outbound = new Outbound({ ...parts, system: this.#bundle?.data });
+    this.#gates = new Gates({ ...parts, refreshes, outbound: this.#outbound });
+  }
+
+  /** A gate will be opened soon: begins what takes its time. Never throws. */
+  prepare(): void {
+    this.#gates.prepare();
   }
 
   /** The ports that a server of a profile may need. */
@@ -146,98 +146,39 @@ export class Egress {
    * Opens a gate and the route to it. Throws `credential-unfit`, `config-invalid`, `unsupported`, and the errors of resolving the
    * proxy's login.
    */
-  async open({
-    profile,
-    session,
-    began,
-    uses,
-    sealed: sealedCredentials,
-    route,
-    nextConnectionId,
-    calls,
-    refused,
-    confirmations,
-    admission = () => Promise.resolve(),
-  }: GateRequest): Promise<OpenGate> {
-    const { audit, guards, onCredentialResponse, clock, log } = this.#parts;
+  async open({ sealed, refused, admission, ...request }: GateRequest): Promise<OpenGate> {
+    const { profile, route } = request;
     const sealable = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
       resolved.map((credential) => requireSealable(profile, credential));
-    const sealed = new SealedCredentials(withValues(profile.credentials, sealable(sealedCredentials)), {
-      random: randomBytes,
-      start: began,
-      uses,
-      matches: (pattern, host, port) => matchesHost(pattern, host, port, HTTPS),
-    });
-    for (const credential of sealed.all) this.#refreshes.bringUpToDate(credential);
-    const reach = allowedEgress(profile);
-    const allowed = new Allowlist(reach.network, reach.sealed);
-    const authority = reach.sealed.length > 0 ? Authority.create(reach.sealed, clock.now()) : undefined;
-    const addresses = new VirtualAddresses(allowed);
-    const { durability } = profile.audit;
-    const ledger = new EgressLedger({
-      session,
-      profile: profile.name,
-      durability,
-      audit,
-      calls,
-      nextConnectionId,
-      onRefused: (host, port, reason) => refused.add(host, port, reason),
-      clock,
-      log,
-    });
+    const credentials = withValues(profile.credentials, sealable(sealed));
     const added = this.#outbound.addedAuthorities();
-    const upstreamTrust = this.#outbound.trust();
-    const dialler = await this.#outbound.dialler(clock);
-    const turns = new GateTurns({ session, profile: profile.name, clock, log });
-    const gate = new Gate({
-      allowed,
-      addresses,
-      sealed,
-      authority,
-      routes: new Routes({ dialler, allowed, ledger, turns, clock }),
-      upstreamTrust,
-      guards,
-      ledger,
-      refreshes: this.#refreshes,
-      confirmations,
-      admission,
-      onCredentialResponse,
-      turns,
-      checkNode: () => this.#checkNode(),
-      clock,
-      log,
+    const gate = await this.#gates.open({
+      ...request,
+      credentials,
+      reach: allowedEgress(profile),
+      admission: admission ?? (() => Promise.resolve()),
+      onRefused: (host, port, reason) => refused.add(host, port, reason),
     });
-    const listener =
-      route === 'proxy'
-        ? await serveProxy(gate, ledger)
-        : serveNetwork(route, gate, addresses, ledger, turns);
-    const trusted = [...(authority === undefined ? [] : [authority.certificate]), ...added];
+    const { listener, certificate, placeholders } = gate;
+    const trusted = [...(certificate === undefined ? [] : [certificate]), ...added];
     return {
       variables: {
-        ...sealed.environment(),
+        ...placeholders,
         ...listener.variables,
         ...(trusted.length > 0 && route !== 'proxy' ? trustVariables() : {}),
       },
       files: trusted.length > 0 && route !== 'proxy' ? this.#files(trusted) : [],
       port: listener.port,
-      checkNode: () => this.#checkNode(),
+      checkNode: () => gate.checkNode(),
       get longestTurn() {
-        return turns.longest;
+        return gate.longestTurn;
       },
       writeTrustFiles: (folder) =>
         trusted.length > 0 ? trustVariables(writeTrustFiles(folder, this.#trust(trusted))) : {},
       redact: (text) => gate.redact(text),
-      update: (fresh) => {
-        for (const { name: credential, value, version } of sealable(fresh)) {
-          for (const sealedCredential of sealed.all)
-            if (sealedCredential.name === credential) sealedCredential.update(value, version);
-        }
-      },
+      update: async (fresh) => await gate.update(sealable(fresh)),
       disconnect: (credential) => gate.disconnect(credential),
-      [Symbol.dispose]: () => {
-        listener[Symbol.dispose]();
-        gate[Symbol.dispose]();
-      },
+      [Symbol.asyncDispose]: () => gate[Symbol.asyncDispose](),
     };
   }
 
@@ -261,19 +202,13 @@ export class Egress {
       log,
     });
     return new RemoteRoute({
-      dialler: await this.#outbound.dialler(clock, true),
+      dialler: await this.#outbound.dialler(true),
       ledger,
       turns: new GateTurns({ session: session ?? 'none', profile: profile.name, clock, log }),
       clock,
       opened,
       trust: this.#outbound.trust(),
     });
-  }
-
-  /** Tests this Node at the first call. */
-  #checkNode(): Promise<void> {
-    this.#checked ??= checkNodeHooks();
-    return this.#checked;
   }
 
   /** The trust files: the machine's own authorities, those of the settings, and the session's. */
@@ -294,12 +229,10 @@ export class Egress {
   }
 }
 
-const HTTPS = 443;
-
 function withValues(
   credentials: readonly ProfileCredential[],
   values: readonly ResolvedCredential[],
-): (ProfileCredential & Pick<ResolvedCredential, 'value' | 'version'>)[] {
+): (ProfileCredential & SealedValue)[] {
   return values.flatMap((resolved) => {
     const credential = credentials.find(({ variable }) => variable === resolved.variable);
     return credential === undefined

@@ -28,7 +28,7 @@ import { SealedSearch } from './http/sealed-search.ts';
 import { Denial, RequestContext } from './http/substitution.ts';
 import type { Destination, EgressLedger } from './ledger.ts';
 import type { VirtualAddresses } from './names/virtual-addresses.ts';
-import type { RefreshTurns } from './refresh.ts';
+import type { Refreshes } from './refresh.ts';
 import { EgressRefusal } from './refusal.ts';
 import type { Authority } from './tls/authority.ts';
 import { Handshakes } from './tls/handshakes.ts';
@@ -46,7 +46,7 @@ export interface GateParts {
   readonly upstreamTrust: tls.SecureContext;
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
-  readonly refreshes: RefreshTurns;
+  readonly refreshes: Refreshes;
   /** Those who confirm uses of credentials that want it. */
   readonly confirmations: Confirmations;
   /** What connections that may carry a credential wait for. */

@@ -5,11 +5,19 @@
 // waits (`pace`) before it is recorded and goes out. Equal refusals are counted for a while and written as one, and
 // different ones are written at a limited rate, the rest counted; a record says how many it stands for.
 import type { Fields } from '../audit/events.ts';
-import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile } from '../profile/format.ts';
 import { BUDGETS } from './budgets.ts';
+
+/** Where records are written. Throws where they cannot be. */
+export interface EgressAudit {
+  append<Event extends 'egress.connect' | 'credential.use'>(
+    event: Event,
+    fields: Fields[Event],
+    durability: Profile['audit']['durability'],
+  ): unknown;
+}
 
 /** Identifies the session in the records, and where they go. */
 export interface EgressLedgerParts {
@@ -17,7 +25,7 @@ export interface EgressLedgerParts {
   readonly session: string | undefined;
   readonly profile: string;
   readonly durability: Profile['audit']['durability'];
-  readonly audit: Pick<AuditLog, 'append'>;
+  readonly audit: EgressAudit;
   /** The tool calls in flight, by their numbers in the log. */
   readonly calls: () => readonly string[];
   /** Called with everything that is refused, whether or not it gets a record of its own. */
@@ -27,7 +35,7 @@ export interface EgressLedgerParts {
   readonly clock: Clock;
   readonly log: Log;
   /** Records of what is allowed: how many at once, and how many a second after that. */
-  readonly pace?: { readonly burst: number; readonly rate: number };
+  readonly pace?: { readonly burst: number; readonly rate: number } | undefined;
 }
 
 /** A connection's id in the log, and where it leads. */
@@ -242,7 +250,11 @@ export class EgressLedger {
 
   #connect(fields: Omit<Fields['egress.connect'], 'session' | 'profile' | 'call' | 'calls'>): void {
     const { profile, audit, durability } = this.#parts;
-    audit.append('egress.connect', { ...this.#session(), profile, ...this.#calls(), ...fields }, durability);
+    audit.append(
+      'egress.connect',
+      { ...this.#session(), profile, ...callsFields(this.#parts.calls()), ...fields },
+      durability,
+    );
   }
 
   #use({
@@ -256,7 +268,7 @@ export class EgressLedger {
     const use = {
       ...this.#session(),
       profile,
-      ...(call === undefined ? this.#calls() : call !== null && { call }),
+      ...(call === undefined ? callsFields(this.#parts.calls()) : call !== null && { call }),
       ...fields,
       ...(path !== undefined && { path: truncate(path) }),
     };
@@ -268,14 +280,6 @@ export class EgressLedger {
     return session === undefined ? {} : { session };
   }
 
-  /** The tool call in flight; where there are several, any of them may be the cause. */
-  #calls(): { call?: string; calls?: readonly string[] } {
-    const calls = this.#parts.calls();
-    const [call] = calls;
-    if (call === undefined) return {};
-    return calls.length === 1 ? { call } : { calls: calls.slice(0, MAX_CALLS) };
-  }
-
   #try(write: () => void): void {
     try {
       write();
@@ -285,6 +289,13 @@ export class EgressLedger {
       log.error({ session, error: String(error) }, 'the audit log cannot be written');
     }
   }
+}
+
+/** The tool call in flight; where there are several, any of them may be the cause. */
+export function callsFields(calls: readonly string[]): { call?: string; calls?: readonly string[] } {
+  const [call] = calls;
+  if (call === undefined) return {};
+  return calls.length === 1 ? { call } : { calls: calls.slice(0, MAX_CALLS) };
 }
 
 function truncate(text: string): string {

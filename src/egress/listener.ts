@@ -23,7 +23,7 @@ const POLL_INTERVAL = 1000;
 /** Serves a network's DNS and connections. */
 export function serveNetwork(
   network: Network,
-  gate: Gate,
+  gate: Pick<Gate, 'serve'>,
   addresses: VirtualAddresses,
   ledger: EgressLedger,
   turns: GateTurns,

@@ -22,9 +22,50 @@ export interface RefreshOutcome {
   readonly reason?: string;
 }
 
+/** A credential whose value a host may exchange. */
+export type Exchangeable = Pick<
+  SealedCredential,
+  'name' | 'source' | 'derived' | 'value' | 'version' | 'update' | 'exchange'
+>;
+
+/** A credential as an exchange sees it, for a value that another thread holds. */
+export function exchangeable(of: Pick<Exchangeable, 'name' | 'source' | 'value' | 'version'>): Exchangeable {
+  const credential = {
+    name: of.name,
+    source: of.source,
+    derived: false,
+    value: of.value,
+    version: of.version,
+    update(value: string, version: string) {
+      credential.value = value;
+      credential.version = version;
+    },
+    exchange(value: string) {
+      credential.value = value;
+    },
+  };
+  return credential;
+}
+
+/** Gives requests their turns. */
+export interface Refreshes {
+  /**
+   * Waits until no other request exchanges the credential's value, and brings it up to date. Returns `undefined` if that
+   * takes too long.
+   */
+  begin(credential: Exchangeable): Promise<RefreshTurn | undefined>;
+}
+
+/** One request's turn to exchange a credential's value. Disposing of it lets the next request go on. */
+export interface RefreshTurn extends Disposable {
+  readonly credential: Exchangeable;
+  /** The host has given out a new value. Never rejects; once it has resolved, the credential has the value. */
+  exchange(value: string): Promise<RefreshOutcome>;
+}
+
 /** A credential whose value was exchanged, since the daemon started. */
 interface Exchanged {
-  readonly credential: Pick<SealedCredential, 'name' | 'source'>;
+  readonly credential: Pick<Exchangeable, 'name' | 'source'>;
   /** Values that are void now. */
   readonly spent: Set<string>;
   /** What the store holds, as far as is known. */
@@ -36,7 +77,7 @@ interface Exchanged {
 /** How many void values are remembered of a credential. */
 const MAX_SPENT = 32;
 
-export class RefreshTurns {
+export class RefreshTurns implements Refreshes {
   readonly #parts: RefreshParts;
   /** By credential: settles when the last of the requests that wait or are under way is done. */
   readonly #queues = new Map<unknown, Promise<void>>();
@@ -48,11 +89,7 @@ export class RefreshTurns {
     parts.credentials.onOpened(() => void this.#retry());
   }
 
-  /**
-   * Waits until no other request exchanges the credential's value, and brings it up to date. Returns `undefined` if that
-   * takes too long.
-   */
-  async begin(credential: SealedCredential): Promise<RefreshTurn | undefined> {
+  async begin(credential: Exchangeable): Promise<RefreshTurn | undefined> {
     // A token that the session got itself is no other session's.
     const key = credential.derived ? credential : keyOf(credential);
     const before = this.#queues.get(key) ?? Promise.resolve();
@@ -74,17 +111,21 @@ export class RefreshTurns {
       return undefined;
     }
     this.bringUpToDate(credential);
-    return new RefreshTurn(credential, (value) => this.#exchange(credential, value), resolve);
+    return {
+      credential,
+      exchange: (value) => this.#exchange(credential, value),
+      [Symbol.dispose]: resolve,
+    };
   }
 
   /** Replaces a value that is void by the one that it was exchanged for, if the store could not do so. */
-  bringUpToDate(credential: SealedCredential): void {
+  bringUpToDate(credential: Exchangeable): void {
     const exchanged = this.#exchanged.get(keyOf(credential));
     if (exchanged?.spent.has(credential.value) === true)
       credential.update(exchanged.value, exchanged.version);
   }
 
-  async #exchange(credential: SealedCredential, value: string): Promise<RefreshOutcome> {
+  async #exchange(credential: Exchangeable, value: string): Promise<RefreshOutcome> {
     const former = credential.value;
     if (credential.derived) {
       credential.exchange(value);
@@ -149,32 +190,6 @@ export class RefreshTurns {
 const NOT_STORED =
   'a refresh token that was exchanged is not stored: sessions after a restart of the daemon start with a void one';
 
-/** One request's turn to exchange a credential's value. Disposing of it lets the next request go on. */
-export class RefreshTurn implements Disposable {
-  readonly credential: SealedCredential;
-  readonly #exchange: (value: string) => Promise<RefreshOutcome>;
-  readonly #end: () => void;
-
-  constructor(
-    credential: SealedCredential,
-    exchange: (value: string) => Promise<RefreshOutcome>,
-    end: () => void,
-  ) {
-    this.credential = credential;
-    this.#exchange = exchange;
-    this.#end = end;
-  }
-
-  /** The host has given out a new value. Never rejects; once it has resolved, the credential has the value. */
-  exchange(value: string): Promise<RefreshOutcome> {
-    return this.#exchange(value);
-  }
-
-  [Symbol.dispose](): void {
-    this.#end();
-  }
-}
-
-function keyOf({ name, source }: Pick<SealedCredential, 'name' | 'source'>): string {
+function keyOf({ name, source }: Pick<Exchangeable, 'name' | 'source'>): string {
   return JSON.stringify([name, source]);
 }

@@ -1,7 +1,8 @@
-// The time of the event loop that one gate may take. Long work (searching bodies, sealing responses) is done in slices;
-// in each turn of the loop a gate's slices get `BUDGETS.turn` milliseconds together, over all its connections, and the
-// rest waits for the next turn. A gate that has used up `BUDGETS.burst` gets `BUDGETS.share` of the time, as long as other
-// sessions are at work. So a session can slow down itself, and no other; and where nobody else wants the time, it has it.
+// The time that one gate may take of the event loop that it works in, which is that of all gates (`gates.ts`). Long work
+// (searching bodies, sealing responses) is done in slices; in each turn of the loop a gate's slices get `BUDGETS.turn`
+// milliseconds together, over all its connections, and the rest waits for the next turn. A gate that has used up
+// `BUDGETS.burst` gets `BUDGETS.share` of the time, as long as other sessions are at work there. So a session can slow down
+// itself, and no other; and where nobody else wants the time, it has it.
 import type { EventEmitter } from 'node:events';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -13,6 +14,8 @@ export interface GateTurnsOptions {
   readonly profile: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Called with the longest turn so far, when that has become longer by a millisecond or more. */
+  readonly onLongest?: (ms: number) => void;
 }
 
 export class GateTurns implements Disposable {

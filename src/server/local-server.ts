@@ -5,7 +5,8 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fields } from '../audit/events.ts';
 import type { ResolvedCredential } from '../credential/credentials.ts';
-import type { EgressRoute, OpenGate } from '../egress/egress.ts';
+import type { OpenGate } from '../egress/egress.ts';
+import type { EgressRoute } from '../egress/gates.ts';
 import { WarderError } from '../errors.ts';
 import { resolveBin, withinPackage } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
@@ -79,11 +80,12 @@ async function openRoute(profile: Profile, parts: StartParts): Promise<EgressRou
     );
   }
   const egress = await parts.egress();
+  egress.prepare();
   return await parts.networks.take(egress.ports(profile));
 }
 
 async function closeRoute(route: EgressRoute | undefined, gate: OpenGate | undefined): Promise<void> {
-  gate?.[Symbol.dispose]();
+  await gate?.[Symbol.asyncDispose]();
   if (route !== 'proxy') await route?.[Symbol.asyncDispose]();
 }
 
@@ -202,13 +204,13 @@ async function startProcess(
     redact: (text) => gate?.redact(text) ?? text,
     update(named) {
       if (gate === undefined || named.some(({ deliver }) => deliver !== 'sealed')) return undefined;
-      return parts.credentials.resolve(profile.name, named).then((resolved) => {
-        gate.update(resolved);
+      return parts.credentials.resolve(profile.name, named).then(async (resolved) => {
+        await gate.update(resolved);
         return resolved;
       });
     },
     revoke: (credential) => ({
-      cut: gate?.disconnect(credential) ?? 0,
+      cut: gate?.disconnect(credential) ?? Promise.resolve(0),
       has: credentials.some(({ name, deliver }) => name === credential && deliver !== 'sealed'),
     }),
     get longestTurn() {

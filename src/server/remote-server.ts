@@ -53,7 +53,7 @@ export async function startRemoteServer(
       const isAccount = credential === account;
       const isUsed = isAccount || names.includes(credential);
       const reason = isAccount ? 'the user has signed out' : `the credential "${credential}" was revoked`;
-      return { cut: isUsed ? remote.cut(reason) : 0, has: false };
+      return { cut: Promise.resolve(isUsed ? remote.cut(reason) : 0), has: false };
     },
     longestTurn: 0,
   };

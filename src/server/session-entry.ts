@@ -70,9 +70,11 @@ export function leaveServer({ ending }: Pick<SessionEntry, 'ending'>, started: S
 export function revokeFrom(
   { started, ending }: Pick<SessionEntry, 'started' | 'ending'>,
   credential: string,
-): { readonly cut: number; readonly has: boolean } {
-  const { cut = 0, has = false } = started?.revoke(credential) ?? {};
-  return { cut: [...ending].reduce((sum, server) => sum + server.revoke(credential).cut, cut), has };
+): { readonly cut: Promise<number>; readonly has: boolean } {
+  const revoked = started?.revoke(credential);
+  const cuts = [revoked?.cut ?? 0, ...[...ending].map((server) => server.revoke(credential).cut)];
+  const cut = Promise.all(cuts).then((counts) => counts.reduce((sum, count) => sum + count, 0));
+  return { cut, has: revoked?.has ?? false };
 }
 
 /** What `status` shows of it. */

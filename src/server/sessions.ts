@@ -306,13 +306,12 @@ export class Sessions {
    * Takes a credential away from all open sessions: cuts the connections that have carried it, and ends each server
    * that received its value. Returns how many of each.
    */
-  revoke(credential: string): { cut: number; ended: number } {
+  async revoke(credential: string): Promise<{ cut: number; ended: number }> {
     const entries = [...this.#entries.values()];
     for (const entry of entries)
       if (entry.loaded.profile.credentials.some(({ name }) => name === credential))
         this.#spares.withdraw(entry);
     const outcomes = entries.map((entry) => ({ host: entry.host, ...revokeFrom(entry, credential) }));
-    const cut = outcomes.reduce((sum, outcome) => sum + outcome.cut, 0);
     // One that is about to start looks again before it does.
     const affected = outcomes.filter(({ has }) => has);
     for (const { host } of affected) {
@@ -326,7 +325,8 @@ export class Sessions {
         ),
       );
     }
-    return { cut, ended: affected.length };
+    const cut = await Promise.all(outcomes.map((outcome) => outcome.cut));
+    return { cut: cut.reduce((sum, count) => sum + count, 0), ended: affected.length };
   }
 
   /** All credentials are locked: no server is kept ready that has one. */

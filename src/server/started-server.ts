@@ -40,7 +40,7 @@ export interface StartParts extends RequestContext {
   /** The room of remote servers, loaded when it is first needed. */
   readonly remote: () => Promise<Pick<Remote, 'open'>>;
   /** The egress room, loaded when it is first needed. */
-  readonly egress: () => Promise<Pick<Egress, 'open' | 'ports'>>;
+  readonly egress: () => Promise<Pick<Egress, 'open' | 'ports' | 'prepare'>>;
 }
 
 /** The session that a server is started for. */
@@ -108,7 +108,7 @@ export interface StartedServer {
    */
   update(credentials: readonly ProfileCredential[]): Promise<readonly ResolvedCredential[]> | undefined;
   /** Uses a revoked credential no more: how many connections were cut, and whether the server itself has the value. */
-  revoke(credential: string): { readonly cut: number; readonly has: boolean };
+  revoke(credential: string): { readonly cut: Promise<number>; readonly has: boolean };
   /** The longest time for which what stands before it has held the event loop, in milliseconds. */
   readonly longestTurn: number;
 }

@@ -1,7 +1,6 @@
 // What all gates share to reach hosts, as the settings say it: the authorities that hosts are verified against, the
 // name servers, and the proxy with its login.
 import { readFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import * as tls from 'node:tls';
 import type { Credentials } from '../../credential/credentials.ts';
 import { WarderError } from '../../errors.ts';
@@ -10,10 +9,8 @@ import { type ProfileCredential, UNLIMITED } from '../../profile/credential.ts';
 import { expandHome } from '../../profile/format.ts';
 import { type Settings, settingsPath } from '../../profile/settings.ts';
 import type { Places } from '../../wire/places.ts';
-import { Lookups } from '../names/lookups.ts';
-import { type Resolve, resolverWith, systemResolver } from '../names/resolver.ts';
-import { Dialler } from './dialler.ts';
-import { UpstreamProxy } from './upstream-proxy.ts';
+import type { Dialler } from './dialler.ts';
+import { Diallers, type OutboundData, type ProxyData, trustContext } from './diallers.ts';
 
 export interface OutboundParts {
   readonly settings: Settings['egress'];
@@ -22,19 +19,19 @@ export interface OutboundParts {
   readonly credentials: Pick<Credentials, 'resolve'>;
   /** The machine's own authorities; undefined where it has no file of them. */
   readonly system: Buffer | undefined;
+  readonly clock: Clock;
 }
 
 /** The authorities and the proxy are made once, when a gate first needs them. */
 export class Outbound {
   readonly #parts: OutboundParts;
   #trust: tls.SecureContext | undefined;
-  readonly #resolve: Resolve;
-  #proxy: Promise<UpstreamProxy | undefined> | undefined;
+  readonly #diallers: Diallers;
+  #proxy: Promise<ProxyData | undefined> | undefined;
 
   constructor(parts: OutboundParts) {
     this.#parts = parts;
-    const { resolvers } = parts.settings;
-    this.#resolve = resolvers.length > 0 ? resolverWith(resolvers) : systemResolver();
+    this.#diallers = new Diallers(parts.settings.resolvers, parts.clock);
   }
 
   /** The certificates that the settings add; read anew at each call. Throws `config-invalid`. */
@@ -56,37 +53,31 @@ export class Outbound {
 
   /** The authorities that hosts are verified against. Throws `config-invalid`. */
   trust(): tls.SecureContext {
-    const { system } = this.#parts;
-    this.#trust ??= tls.createSecureContext({
-      ca: [
-        ...(system === undefined ? tls.rootCertificates : [system.toString()]),
-        ...this.addedAuthorities(),
-      ],
-      minVersion: 'TLSv1.2',
-    });
+    this.#trust ??= trustContext(this.#authorities());
     return this.#trust;
   }
 
-  /** A dialler for one session; `takesAddresses`: of hosts that may be addresses. Throws `config-invalid`, and the errors of resolving the proxy's login. */
-  async dialler(clock: Clock, takesAddresses = false): Promise<Dialler> {
-    const lookups = new Lookups(this.#resolve, clock);
-    const localAddresses = (): ReadonlySet<string> =>
-      new Set(
-        Object.values(networkInterfaces()).flatMap((addresses = []) =>
-          addresses.map(({ address }) => address),
-        ),
-      );
-    return new Dialler({
-      resolve: (name) => lookups.resolve(name),
-      localAddresses,
-      proxy: await this.#openProxy(),
-      takesAddresses,
-    });
+  /** What another thread needs to reach hosts, beside the proxy. Throws `config-invalid`. */
+  data(): OutboundData {
+    return { resolvers: this.#parts.settings.resolvers, authorities: this.#authorities() };
   }
 
-  /** One for all sessions; made anew where it failed. */
-  async #openProxy(): Promise<UpstreamProxy | undefined> {
-    this.#proxy ??= this.#createProxy();
+  /** A dialler for one session; `takesAddresses`: of hosts that may be addresses. Throws `config-invalid`, and the errors of resolving the proxy's login. */
+  async dialler(takesAddresses = false): Promise<Dialler> {
+    return this.#diallers.make(await this.proxy(), this.trust(), takesAddresses);
+  }
+
+  #authorities(): string[] {
+    const { system } = this.#parts;
+    return [
+      ...(system === undefined ? tls.rootCertificates : [system.toString()]),
+      ...this.addedAuthorities(),
+    ];
+  }
+
+  /** The proxy of the settings: its login is resolved once, and anew where that failed. Throws the errors of resolving it. */
+  async proxy(): Promise<ProxyData | undefined> {
+    this.#proxy ??= this.#readProxy();
     try {
       return await this.#proxy;
     } catch (error) {
@@ -95,7 +86,7 @@ export class Outbound {
     }
   }
 
-  async #createProxy(): Promise<UpstreamProxy | undefined> {
+  async #readProxy(): Promise<ProxyData | undefined> {
     const { settings } = this.#parts;
     if (settings.proxy === undefined) return undefined;
     const url = new URL(settings.proxy);
@@ -104,7 +95,7 @@ export class Outbound {
       url.username = encodeURIComponent(user);
       url.password = encodeURIComponent(rest.join(':'));
     }
-    return new UpstreamProxy({ url, except: settings.except, trusted: this.trust() });
+    return { url: url.href, except: settings.except };
   }
 
   async #login(name: string): Promise<string> {

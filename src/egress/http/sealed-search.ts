@@ -11,6 +11,9 @@ const MAX_FORGOTTEN = 16;
 /** Values that are added to the smaller search at a time. */
 const FILLED_AT_ONCE = 2;
 
+/** What is sealed. */
+type Searched = Pick<SealedCredentials, 'all' | 'placeholders' | 'revision' | 'secrets'>;
+
 /** A search for secrets, and the values in it. */
 interface Filled {
   readonly sealing: ResponseSealer;
@@ -18,7 +21,7 @@ interface Filled {
 }
 
 export class SealedSearch {
-  readonly #sealed: SealedCredentials;
+  readonly #sealed: Searched;
   readonly #finder = new Finder([]);
   #searched = 0;
   #current: Filled = empty();
@@ -26,7 +29,7 @@ export class SealedSearch {
   #smaller: Filled | undefined;
   #revision = -1;
 
-  constructor(sealed: SealedCredentials) {
+  constructor(sealed: Searched) {
     this.#sealed = sealed;
   }
 

@@ -9,7 +9,7 @@ import type { PlaceholderLocation, UsageLocks } from '../../credential/usage.ts'
 import type { Clock } from '../../os/clock.ts';
 import { makesTokens } from '../../profile/signing.ts';
 import type { CredentialedRequest, Destination, EgressLedger } from '../ledger.ts';
-import type { RefreshTurn, RefreshTurns } from '../refresh.ts';
+import type { Refreshes, RefreshTurn } from '../refresh.ts';
 
 /** A request or response that the gate does not forward, with the status that the other side gets. */
 export class Denial extends Error {
@@ -49,7 +49,7 @@ export interface RequestContextParts {
   readonly search: PlaceholderSearch;
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
-  readonly refreshes: RefreshTurns;
+  readonly refreshes: Refreshes;
   readonly confirmations: Confirmations;
   readonly clock: Clock;
 }

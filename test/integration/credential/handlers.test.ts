@@ -68,7 +68,7 @@ credentials: {TOKEN: {deliver: env}, OTHER: {deliver: env}, OP: {from: {command:
     profiles: { names: ['demo'], get: (name) => ({ name, profile, file: 'demo.yaml', digest: '' }) },
     places,
     locks,
-    revoke(name) {
+    async revoke(name) {
       revoked.push(name);
       return { cut: 2, ended: 1 };
     },

@@ -408,7 +408,7 @@ describe('a placeholder that may not be used', () => {
     open.write(request(gate, 'GET /events?n=9&ms=60000', bearer(gate)));
     await once(open, 'data');
     gate.guards.gone.add('test/TOKEN');
-    expect(gate.gate.disconnect('test/TOKEN')).toBe(1);
+    expect(await gate.disconnect('test/TOKEN')).toBe(1);
     await once(open, 'close');
     expect(await say(gate, plain)).toMatch(/^HTTP\/1.1 403 [\s\S]*revoked/);
   });
@@ -585,7 +585,7 @@ describe('who is at the other end', () => {
       ['api.test', 1],
     ] as const) {
       await gate.connect(name, port).then(
-        (socket) => once(socket, 'close'),
+        (socket) => new Promise((resolve) => socket.once('close', resolve)),
         () => {},
       );
       expect(gate.records).toContainEqual(
@@ -697,6 +697,8 @@ describe('without a sealed credential', () => {
     await using gate = await TestGate.open({
       network: [`api.test:${plain.plain}`, `api.test:${plain.port}`, `${plain.address}/32`],
       resolve: () => [plain.address],
+      // Its timers are the test's.
+      here: true,
     });
     const line = await gate.connect('api.test', plain.plain);
     line.end('\r\n\r\nGET /echo HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n');
@@ -736,7 +738,7 @@ describe('without a sealed credential', () => {
   test('a connection that the system cannot accept ends nothing [W-EGR-7]', async () => {
     await using gate = await TestGate.open({ network: ['api.test:PORT'] });
     const listener = net.createServer();
-    gate.gate.serve(listener);
+    gate.serve(listener);
     listener.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
   });
 
@@ -855,10 +857,18 @@ describe('tokens and values', () => {
   });
 
   test('no connection is admitted before this Node was tested, and none on one that fails [W-EGR-9]', async () => {
+    const begun = Promise.withResolvers<void>();
     const tested = Promise.withResolvers<void>();
-    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, checkNode: () => tested.promise });
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      checkNode: () => {
+        begun.resolve();
+        return tested.promise;
+      },
+    });
     const socket = await gate.connect();
     const closed = new Promise((resolve) => socket.once('close', resolve));
+    await begun.promise;
     await new Promise((resolve) => setImmediate(resolve));
     expect(gate.records).toEqual([]);
     tested.reject(new Error('this Node cannot'));
@@ -895,7 +905,7 @@ describe('tokens and values', () => {
     });
     await expect.poll(() => text).toContain('begin');
     const fresh = 'ghp_aNewValueThatIsAsLongAsTheOld0123456';
-    for (const credential of gate.sealed.all) credential.update(fresh, 'v2');
+    await gate.update([resolvedCredential('TOKEN', fresh)]);
     await say(gate, request(gate, 'GET /other', [`Authorization: Bearer ${gate.placeholder('TOKEN')}`]));
     await expect.poll(() => text).toContain('data: Bearer ');
     await closed;
@@ -915,7 +925,7 @@ describe('tokens and values', () => {
     socket.write(one);
     await answers(1);
     const fresh = resolvedCredential('TOKEN', 'ghp_aNewValueThatIsAsLongAsTheOld0123456');
-    for (const credential of gate.sealed.all) credential.update(fresh.value, fresh.version);
+    await gate.update([fresh]);
     expect(gate.placeholder('TOKEN')).toBe(placeholder);
     socket.write(one);
     await answers(2);

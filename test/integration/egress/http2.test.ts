@@ -255,7 +255,7 @@ test('a revocation cuts a connection that has carried the credential, and the ne
   expect(await send(session, headers)).toMatchObject({ status: 200 });
   expect(await send(other, { ':path': '/echo' })).toMatchObject({ status: 200 });
   gate.guards.gone.add('test/TOKEN');
-  expect(gate.gate.disconnect('test/TOKEN')).toBe(1);
+  expect(await gate.disconnect('test/TOKEN')).toBe(1);
   if (!session.destroyed) await once(session, 'close');
   expect(await send(other, headers)).toMatchObject({ status: 403 });
   other.destroy();

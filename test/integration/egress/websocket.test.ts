@@ -222,7 +222,7 @@ test('a revocation cuts it, whether the head or a message carried the credential
   await echo(second, JSON.stringify({ token: placeholder }));
   const third = await opened.connect();
   const ends = [once(first, 'close'), once(second, 'close')];
-  expect(gate.gate.disconnect('test/TOKEN')).toBe(2);
+  expect(await gate.disconnect('test/TOKEN')).toBe(2);
   await Promise.all(ends);
   expect(await echo(third, 'still here')).toBe('still here');
   third.terminate();

@@ -378,11 +378,12 @@ class ProxiedGate implements AsyncDisposable {
       secrets,
       network: [`api.test:${plain}`, `*.wild.test:${plain}`, `api.test:${port}`],
       upstream: { names: ['api.test'], plain, port },
+      here: true,
     });
     const token = newToken();
     const proxy = await openProxy({
       token,
-      admit: (socket, host, at) => gate.gate.admit(socket, host, at),
+      admit: async (socket, host, at) => await gate.gate?.admit(socket, host, at),
       onRefused: (target, reason) =>
         gate.records.push({ event: 'egress.connect', ...target, outcome: 'refused', reason }),
     });

@@ -1,0 +1,275 @@
+// The gates in their own thread: each is made, used and closed as the main thread's messages say. What the main thread has
+// to decide or to write down is asked of it.
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import type { parentPort } from 'node:worker_threads';
+import type { Confirmations, CredentialUse } from '../../credential/confirmation.ts';
+import type { UseCounts } from '../../credential/sealed.ts';
+import type { UsageLocks } from '../../credential/usage.ts';
+import { processClock } from '../../os/clock.ts';
+import type { Log } from '../../os/log.ts';
+import type { Dialler } from '../dial/dialler.ts';
+import type { ProxyData } from '../dial/diallers.ts';
+import type { EgressAudit } from '../ledger.ts';
+import { SessionGate } from '../session-gate.ts';
+import { OpenCalls, outcomeOf } from './open-calls.ts';
+import {
+  type CallNumber,
+  conceal,
+  concealedIn,
+  type FromThread,
+  type GateData,
+  type GateFacts,
+  type GateNumber,
+  type GateRecord,
+  type Outcome,
+  type Question,
+  type QuestionAnswers,
+  reveal,
+  revealOne,
+  type StandingAnswers,
+  type ToThread,
+  unhandled,
+} from './protocol.ts';
+import { ThreadRefreshes } from './refreshes.ts';
+import { type StandingCaller, type StandingWay, standingCaller } from './standing.ts';
+
+/** What both threads share. */
+export interface ThreadWays {
+  readonly standing: StandingWay;
+  /** Grows when locks or revocations have changed. */
+  readonly locks: Int32Array<SharedArrayBuffer>;
+  /** How many of the descriptors that were sent belong to the thread. */
+  readonly taken: Int32Array<SharedArrayBuffer>;
+}
+
+export interface ServeParts extends ThreadWays {
+  /** To the main thread. */
+  readonly port: NonNullable<typeof parentPort>;
+  /** How a gate reaches hosts, and the authorities that it verifies them against. */
+  readonly outbound: (
+    data: GateData,
+    proxy: ProxyData | undefined,
+  ) => { readonly dialler: Dialler; readonly upstreamTrust: SecureContext };
+  /** Rejects on a Node without what the gate relies on. */
+  readonly checkNode: (data?: GateData) => Promise<void>;
+}
+
+/** How often a session has used its credentials, over all its gates. */
+interface SessionUses {
+  readonly counts: Map<string, number>;
+  gates: number;
+}
+
+/** Answers the main thread's messages from now on. */
+export function serveGates(parts: ServeParts): void {
+  const thread = new Thread(parts);
+  parts.port.on('message', (message: ToThread) => thread.receive(message));
+}
+
+class Thread {
+  readonly #parts: ServeParts;
+  readonly #stand: StandingCaller;
+  readonly #questions = new OpenCalls();
+  readonly #gates = new Map<GateNumber, { readonly gate: SessionGate; readonly session: string }>();
+  readonly #uses = new Map<string, SessionUses>();
+  readonly #log: Log;
+
+  constructor(parts: ServeParts) {
+    this.#parts = parts;
+    this.#stand = standingCaller(parts.standing);
+    this.#log = {
+      debug: (fields, message) => this.#post({ type: 'log', level: 'debug', fields, message }),
+      info: (fields, message) => this.#post({ type: 'log', level: 'info', fields, message }),
+      warn: (fields, message) => this.#post({ type: 'log', level: 'warn', fields, message }),
+      error: (fields, message) => this.#post({ type: 'log', level: 'error', fields, message }),
+    };
+  }
+
+  receive(message: ToThread): void {
+    switch (message.type) {
+      case 'open':
+        this.#answer(message.call, () => this.#open(message.gate, message.data));
+        break;
+      case 'connection':
+        this.#connection(message);
+        break;
+      case 'update': {
+        const values = reveal(message.values);
+        const fresh = message.credentials.map((one, at) => ({ ...one, value: values[at] ?? '' }));
+        this.#answer(message.call, () => this.#gates.get(message.gate)?.gate.update(fresh));
+        break;
+      }
+      case 'disconnect':
+        this.#answer(
+          message.call,
+          () => this.#gates.get(message.gate)?.gate.gate.disconnect(message.credential) ?? 0,
+        );
+        break;
+      case 'close':
+        this.#close(message.gate);
+        // The ends of its connections are on record then.
+        setImmediate(() => setImmediate(() => this.#answer(message.call, () => undefined)));
+        break;
+      case 'checkNode':
+        void outcomeOf(this.#parts.checkNode()).then((outcome) => this.#reply(message.call, outcome));
+        break;
+      case 'reply':
+        this.#questions.settle(message);
+        break;
+      default:
+        unhandled(message);
+    }
+  }
+
+  #open(number: GateNumber, data: GateData): GateFacts {
+    const values = reveal(data.values);
+    const proxy = data.proxy && { ...data.proxy, url: revealOne(data.proxy.url) };
+    const credentials = data.credentials.map((one, at) => ({ ...one, value: values[at] ?? '' }));
+    const gate = new SessionGate({
+      ...data,
+      ...this.#parts.outbound(data, proxy),
+      credentials,
+      uses: this.#usesOf(number, data),
+      audit: this.#auditOf(number),
+      guards: this.#locksOf(number),
+      refreshes: new ThreadRefreshes({
+        begin: (credential) => this.#ask(number, { ask: 'refresh', credential }),
+        exchange: (turn, value) => this.#ask(number, { ask: 'exchange', turn, value }).answer,
+        end: (call) => this.#post({ type: 'withdraw', call }),
+        log: this.#log,
+      }),
+      confirmations: this.#confirmationsOf(number),
+      admission: async () => void (await this.#ask(number, { ask: 'admission' }).answer),
+      checkNode: () => this.#parts.checkNode(data),
+      onCredentialResponse: ({ name, version }, status, host) =>
+        this.#post({ type: 'answered', gate: number, credential: { name, version }, status, host }),
+      onRefused: (host, port, reason) => this.#post({ type: 'refused', gate: number, host, port, reason }),
+      onSecrets: () => this.#tellSecrets(number),
+      onLongest: (ms) => this.#post({ type: 'longest', gate: number, ms }),
+      nextConnectionId: () => this.#stand({ type: 'connectionId', gate: number }),
+      // The main thread adds them.
+      calls: () => [],
+      clock: processClock,
+      log: this.#log,
+    });
+    this.#gates.set(number, { gate, session: data.session });
+    this.#tellSecrets(number);
+    return { placeholders: gate.sealed.environment(), certificate: gate.authority?.certificate };
+  }
+
+  #connection({ gate, descriptor, host, port }: Extract<ToThread, { type: 'connection' }>): void {
+    Atomics.add(this.#parts.taken, 0, 1);
+    const open = this.#gates.get(gate);
+    let socket: Socket;
+    try {
+      if (open === undefined) throw new Error('its gate is closed');
+      socket = pausedSocket(descriptor);
+    } catch {
+      closeSync(descriptor);
+      this.#post({ type: 'ended', gate });
+      return;
+    }
+    socket.once('close', () => this.#post({ type: 'ended', gate }));
+    void open.gate.gate.admit(socket, host, port);
+  }
+
+  #close(number: GateNumber): void {
+    const open = this.#gates.get(number);
+    if (open === undefined) return;
+    open.gate[Symbol.dispose]();
+    this.#gates.delete(number);
+    const uses = this.#uses.get(open.session);
+    if (uses !== undefined && --uses.gates === 0) this.#uses.delete(open.session);
+  }
+
+  /** The counts of a session: those of its other gates where there are any, which may know of more. */
+  #usesOf(gate: GateNumber, { session, uses }: GateData): UseCounts {
+    const known = this.#uses.get(session) ?? { counts: new Map(uses), gates: 0 };
+    known.gates += 1;
+    this.#uses.set(session, known);
+    const { counts } = known;
+    return {
+      get: (variable) => counts.get(variable),
+      set: (variable, count) => {
+        this.#post({ type: 'used', gate, variable, count });
+        return counts.set(variable, count);
+      },
+    };
+  }
+
+  #auditOf(gate: GateNumber): EgressAudit {
+    return {
+      append: (event, fields) => this.#stand({ type: 'append', gate, ...({ event, fields } as GateRecord) }),
+    };
+  }
+
+  /** Asks again only when something has changed. */
+  #locksOf(gate: GateNumber): UsageLocks {
+    let seen: number | undefined;
+    let state: StandingAnswers['locks'] = { locked: true, revoked: [] };
+    const current = (): StandingAnswers['locks'] => {
+      const now = Atomics.load(this.#parts.locks, 0);
+      if (now !== seen) {
+        state = this.#stand({ type: 'locks', gate });
+        seen = now;
+      }
+      return state;
+    };
+    return {
+      get locked() {
+        return current().locked;
+      },
+      isRevoked: (name) => current().revoked.includes(name),
+    };
+  }
+
+  #confirmationsOf(gate: GateNumber): Confirmations {
+    return {
+      known: (use: CredentialUse) => this.#stand({ type: 'known', gate, use }),
+      ask: (use) => {
+        const { call, answer } = this.#ask(gate, { ask: 'confirmation', use });
+        return { outcome: answer, withdraw: () => this.#post({ type: 'withdraw', call }) };
+      },
+    };
+  }
+
+  #tellSecrets(number: GateNumber): void {
+    const open = this.#gates.get(number);
+    if (open === undefined) return;
+    const { secrets } = open.gate.sealed;
+    this.#stand({
+      type: 'secrets',
+      gate: number,
+      values: conceal(secrets.map(({ value }) => value)),
+      placeholders: secrets.map(({ placeholder }) => placeholder),
+    });
+  }
+
+  #ask<Asked extends Question>(
+    gate: GateNumber,
+    question: Asked,
+  ): { readonly call: CallNumber; readonly answer: Promise<QuestionAnswers[Asked['ask']]> } {
+    return this.#questions.make((call) => this.#post({ type: 'question', call, gate, question }));
+  }
+
+  #answer(call: CallNumber, work: () => unknown): void {
+    void outcomeOf((async () => work())()).then((outcome) => this.#reply(call, outcome));
+  }
+
+  #reply(call: CallNumber, outcome: Outcome<unknown>): void {
+    this.#post({ type: 'reply', call, outcome });
+  }
+
+  #post(message: FromThread): void {
+    this.#parts.port.postMessage(message, concealedIn(message));
+  }
+}
+
+/** As a listener with `pauseOnConnect` and `allowHalfOpen` gives it. Throws the system's error. */
+function pausedSocket(fd: number): Socket {
+  // Without `pauseOnCreate`, which is not documented, it would read a first piece before it is paused, and keep it.
+  const options = { fd, readable: true, writable: true, allowHalfOpen: true, pauseOnCreate: true };
+  return new Socket(options).pause();
+}

@@ -116,6 +116,8 @@ export interface OpenGate extends AsyncDisposable {
   checkNode(): Promise<void>;
   /** The longest time for which it has held the event loop, in milliseconds. */
   readonly longestTurn: number;
+  /** Settles when a fault has ended it: its server reaches no host any more. */
+  readonly lost: Promise<void>;
 }
 
 export class Egress {
@@ -160,6 +162,7 @@ export class Egress {
       onRefused: (host, port, reason) => refused.add(host, port, reason),
     });
     const { listener, certificate, placeholders } = gate;
+    let closing: Promise<void> | undefined;
     const trusted = [...(certificate === undefined ? [] : [certificate]), ...added];
     return {
       variables: {
@@ -173,12 +176,16 @@ export class Egress {
       get longestTurn() {
         return gate.longestTurn;
       },
+      lost: gate.lost,
       writeTrustFiles: (folder) =>
         trusted.length > 0 ? trustVariables(writeTrustFiles(folder, this.#trust(trusted))) : {},
       redact: (text) => gate.redact(text),
       update: async (fresh) => await gate.update(sealable(fresh)),
       disconnect: (credential) => gate.disconnect(credential),
-      [Symbol.asyncDispose]: () => gate[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]() {
+        closing ??= Promise.resolve(gate[Symbol.asyncDispose]());
+        return closing;
+      },
     };
   }
 

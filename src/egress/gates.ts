@@ -69,6 +69,8 @@ export interface WorkingGate extends AsyncDisposable {
   readonly certificate: string | undefined;
   readonly listener: Listener;
   readonly longestTurn: number;
+  /** Settles when a fault has ended it: it takes no connection any more. */
+  readonly lost: Promise<void>;
   redact(text: string): string;
   update(fresh: readonly (SealedValue & { readonly name: string })[]): Promise<void>;
   disconnect(credential: string): Promise<number>;
@@ -139,6 +141,8 @@ export class Gates {
       get longestTurn() {
         return turns.longest;
       },
+      // A fault in this thread ends the daemon.
+      lost: new Promise(() => {}),
       redact: (text) => gate.redact(text),
       update: async (fresh) => session.update(fresh),
       disconnect: async (credential) => gate.disconnect(credential),
@@ -194,6 +198,7 @@ export class Gates {
       get longestTurn() {
         return Math.max(turns.longest, opened.longestTurn);
       },
+      lost: opened.lost,
       redact: (text) => opened.redact(text),
       update: (fresh) => opened.update(fresh),
       disconnect: (credential) => opened.disconnect(credential),

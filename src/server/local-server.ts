@@ -41,9 +41,16 @@ export async function startLocalServer(
     const route = await pendingRoute;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
     if (route !== undefined) {
-      const { connection: nextConnectionId, onGiven: _, onPlanted: __, onOverrun: ___, ...shared } = context;
+      const { session, began, uses, calls, refused, confirmations, admission } = context;
+      const shared = { session, began, uses, calls, refused, confirmations, admission };
       const egress = await parts.egress();
-      gate = await egress.open({ ...shared, profile, sealed, route, nextConnectionId });
+      gate = await egress.open({
+        ...shared,
+        profile,
+        sealed,
+        route,
+        nextConnectionId: context.connection,
+      });
     }
     const inputs = { command, credentials, route, gate };
     const starting = startProcess(profile, server, context, parts, inputs);
@@ -56,6 +63,7 @@ export async function startLocalServer(
       throw error;
     });
     void started.gone.then(() => closeRoute(route, gate));
+    void gate?.lost.then(() => context.onGateLost(started));
     return started;
   } catch (error) {
     await closeRoute(await pendingRoute.catch(() => undefined), gate);
@@ -190,7 +198,8 @@ async function startProcess(
   const { pid, marker } = started;
   return {
     server: stdioServer(started),
-    gone: started.gone,
+    // What it had open ends on record, before its session does.
+    gone: started.gone.then(() => gate?.[Symbol.asyncDispose]()),
     process: {
       pid,
       ...(started.started !== undefined && { started: started.started }),

@@ -423,6 +423,11 @@ export class Sessions {
         this.#parts.log.warn({ session: id, profile: loaded.name }, error.message);
         host.end(error);
       },
+      onGateLost: (server) => {
+        // One that does not have the session is ended, and what waits for it finds out.
+        if (entry.started === server) host.end(GATE_LOST);
+        else void server.server.stop();
+      },
     };
   }
 }
@@ -448,6 +453,10 @@ const NOT_ASKED: OpenConsent = {
 
 /** Hosts start all their servers several times over, and throw some away at once: nothing more is done for those. */
 const GONE = new WarderError('refused', 'the host has gone before its server was started');
+
+const GATE_LOST = new WarderError('daemon-internal', 'a fault in the gate of the server ended the session', {
+  hint: 'start the server again; the log of the daemon says why: "warder doctor" names the file',
+});
 
 const FAULT = new WarderError('daemon-internal', 'a fault in Warder ended the session', {
   hint: 'the log of the daemon says why: "warder doctor" names the file',

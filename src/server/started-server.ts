@@ -76,6 +76,8 @@ export interface SessionContext {
   readonly admission?: () => Promise<void>;
   /** Called if the server takes more than it may: ends the session. */
   readonly onOverrun: (error: WarderError) => void;
+  /** Called with a server whose gate a fault has ended: it reaches no host any more. */
+  readonly onGateLost: (server: StartedServer) => void;
 }
 
 /** A secret value, and the name that stands in its place where it is redacted. */

@@ -44,8 +44,13 @@ export interface GateThreadParts {
   readonly data: object;
   readonly transfer?: readonly MessagePort[];
   readonly duplicate: Duplicate;
+  /** Milliseconds in which it has to answer. */
+  readonly patience?: number;
   readonly log: Log;
 }
+
+/** What is asked of the thread takes it milliseconds: one that has not answered for so long never will. */
+const PATIENCE = 30_000;
 
 /** What a gate needs of the main thread. */
 export interface ThreadGateParts extends Answering {
@@ -144,7 +149,8 @@ export class GateThread implements AsyncDisposable {
   async open(parts: ThreadGateParts): Promise<ThreadGate> {
     this.#lastGate += 1;
     const gate = this.#lastGate;
-    const state: GateState = { mirror: new SecretMirror(), connections: 0, longest: 0 };
+    const lost = Promise.withResolvers<void>();
+    const state: GateState = { mirror: new SecretMirror(), lost, connections: 0, longest: 0 };
     const watch = parts.guards.onChange(() => void Atomics.add(this.#locks, 0, 1));
     this.#gates.set(gate, { parts, state, watch });
     const { values, proxy, data: rest } = parts;
@@ -260,7 +266,15 @@ export class GateThread implements AsyncDisposable {
 
   #call<Message extends Answered>(make: (call: CallNumber) => Message): Promise<Answers[Message['type']]> {
     if (!this.#isAlive) return Promise.reject(endedError());
-    return this.#calls.make<Answers[Message['type']]>((call) => this.#post(make(call))).answer;
+    const { answer } = this.#calls.make<Answers[Message['type']]>((call) => this.#post(make(call)));
+    const timer = setTimeout(() => this.#giveUp(), this.#parts.patience ?? PATIENCE);
+    return answer.finally(() => clearTimeout(timer));
+  }
+
+  /** It works at something without end: what is open in it is closed. */
+  #giveUp(): void {
+    this.#parts.log.error({}, 'the thread of the gates does not answer, and is ended');
+    void this.#worker.terminate();
   }
 
   #post(message: ToThread): void {
@@ -272,13 +286,16 @@ export class GateThread implements AsyncDisposable {
     this.#handed.closeRest();
     this.#answerer.withdrawAll();
     this.#calls.fail(endedError());
-    for (const { state } of this.#gates.values()) state.connections = 0;
+    for (const { state } of this.#gates.values()) {
+      state.connections = 0;
+      state.lost.resolve();
+    }
   }
 }
 
 function endedError(): WarderError {
   return new WarderError('daemon-internal', 'the thread of the gates has ended', {
-    hint: 'start the server again; the log of the daemon says why',
+    hint: 'start the server again; the log of the daemon says why: "warder doctor" names the file',
   });
 }
 

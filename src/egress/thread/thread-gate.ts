@@ -32,6 +32,8 @@ export interface ThreadLink {
 /** What the thread tells of a gate. */
 export interface GateState {
   readonly mirror: SecretMirror;
+  /** Settles when the thread has ended before the gate was closed. */
+  readonly lost: PromiseWithResolvers<void>;
   /** How many connections are open. */
   connections: number;
   /** Milliseconds of its longest turn. */
@@ -63,6 +65,11 @@ export class ThreadGate implements AsyncDisposable {
   /** Milliseconds of the longest turn in the thread. */
   get longestTurn(): number {
     return this.#state.longest;
+  }
+
+  /** Settles when the thread has ended before the gate was closed: it takes no connection any more. */
+  get lost(): Promise<void> {
+    return this.#state.lost.promise;
   }
 
   /** What is sealed, as the thread has told it. */

@@ -124,6 +124,22 @@ test('a thread that fails closes its connections; its gates refuse what comes, a
   expect(await say(next)).toMatch(/^HTTP\/1.1 200 /);
 });
 
+test('a thread that works without end is ended once it does not answer: a revocation still closes what is open [W-EGR-18] [W-EGR-19]', async () => {
+  let patience = 30_000;
+  const thread = await startThread(() => patience);
+  await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, thread });
+  const open = await gate.secure();
+  open.write(request(gate, 'GET /events?n=9&ms=60000'));
+  await once(open, 'data');
+  const ends = ended(open);
+  await thread.hooks.spin();
+  patience = 200;
+  expect(await gate.disconnect('test/TOKEN')).toBe(0);
+  await ends;
+  expect(thread.thread.isAlive).toBe(false);
+  await expect.poll(() => gate.upstream.sockets).toBe(0);
+});
+
 test('a thread that is ended while it stands still ends all the same [W-EGR-17] [W-EGR-19]', async () => {
   const { port1, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(4));

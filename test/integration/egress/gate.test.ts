@@ -408,8 +408,9 @@ describe('a placeholder that may not be used', () => {
     open.write(request(gate, 'GET /events?n=9&ms=60000', bearer(gate)));
     await once(open, 'data');
     gate.guards.gone.add('test/TOKEN');
+    const closed = once(open, 'close');
     expect(await gate.disconnect('test/TOKEN')).toBe(1);
-    await once(open, 'close');
+    await closed;
     expect(await say(gate, plain)).toMatch(/^HTTP\/1.1 403 [\s\S]*revoked/);
   });
 

@@ -12,13 +12,28 @@ import { clock } from '../../../src/os/clock.ts';
 import { openDuplicate } from '../../../src/os/duplicate-descriptor.ts';
 import { UNLIMITED } from '../../../src/profile/credential.ts';
 import { parseProfile } from '../../../src/profile/format.ts';
+import type { Settings } from '../../../src/profile/settings.ts';
 import type { Network } from '../../../src/sandbox/network.ts';
 import { NO_CONFIRMATIONS } from '../../../src/server/confirmations.ts';
-import { type RecordedEvent, silentLog } from '../../fixtures/gate.ts';
+import { type RecordedEvent, readToEnd, silentLog } from '../../fixtures/gate.ts';
 import { TestLocks } from '../../fixtures/locks.ts';
+import { TestResolver } from '../../fixtures/resolver.ts';
 
 const SECRET = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
 const PROGRAM = join(import.meta.dirname, '../../../src/egress/thread/worker.ts');
+
+const LOGIN = {
+  variable: 'PROXY_LOGIN',
+  from: 'store' as const,
+  name: 'proxy/login',
+  deliver: 'file' as const,
+  hosts: [],
+  as: undefined,
+  value: 'somebody:secret-of-the-proxy',
+  version: 'v1',
+};
+/** The address of the first name that a gate lists. */
+const FIRST_ADDRESS = '127.1.0.1';
 
 afterEach(() => void vi.useRealTimers());
 
@@ -36,7 +51,7 @@ function threads(): number {
 
 /** A network with one listener, on this machine. */
 async function openNetwork(): Promise<{ network: Network; port: number } & AsyncDisposable> {
-  const listener = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, '127.0.0.1');
+  const listener = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, '0.0.0.0');
   const udp = createSocket('udp4');
   udp.bind(0, '127.0.0.1');
   const tcp = net.createServer().listen(0, '127.0.0.1');
@@ -64,16 +79,23 @@ async function openNetwork(): Promise<{ network: Network; port: number } & Async
   };
 }
 
-function openGates(thread: GateProgram | undefined) {
+function openGates(thread: GateProgram | undefined, wanted: Partial<Settings['egress']> = {}) {
   const records: RecordedEvent[] = [];
   const warnings: string[] = [];
   const log = { ...silentLog, warn: (_: object, message: string) => void warnings.push(message) };
   const credentials = {
-    resolve: async () => [],
+    resolve: async () => [{ ...UNLIMITED, ...LOGIN }],
     replace: async () => ({ version: undefined, superseded: false, reason: 'there is no store' }),
     onOpened: () => ({ [Symbol.dispose]: () => {} }),
   };
-  const settings = { resolvers: [], proxy: undefined, login: undefined, except: [], ca: undefined };
+  const settings = {
+    resolvers: [],
+    proxy: undefined,
+    login: undefined,
+    except: [],
+    ca: undefined,
+    ...wanted,
+  };
   const gates = new Gates({
     outbound: new Outbound({
       settings,
@@ -166,4 +188,36 @@ test.each([
   expect(records).toContainEqual(expect.objectContaining({ outcome: 'refused', host: '127.0.0.1' }));
   expect(await gate.disconnect('test/TOKEN')).toBe(0);
   await gate[Symbol.asyncDispose]();
+});
+
+test('the thread reaches hosts through the proxy of the settings, with its login [W-EGR-15] [W-EGR-16]', async () => {
+  const requests: string[] = [];
+  const proxy = net.createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', (head) => {
+        requests.push(head.toString());
+        socket.end('HTTP/1.1 200 OK\r\n\r\nhello through the proxy');
+      });
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  await using resolver = await TestResolver.open();
+  const { port: at } = proxy.address() as net.AddressInfo;
+  const wanted = { proxy: `http://127.0.0.1:${at}`, login: 'proxy/login', resolvers: [resolver.server] };
+  const { gates, records, warnings } = openGates(await program(), wanted);
+  await using opened = await openNetwork();
+  const { network, port } = opened;
+  const reach = { network: [`files.test:${port}`], sealed: [] };
+  const gate = await gates.open({ ...requestOf(network, port), credentials: [], reach });
+  const socket = net.connect(port, FIRST_ADDRESS).on('error', () => {});
+  expect((await readToEnd(socket)).toString()).toBe('hello through the proxy');
+  const login = Buffer.from(LOGIN.value).toString('base64');
+  expect(requests).toEqual([expect.stringContaining(`CONNECT files.test:${port} HTTP/1.1`)]);
+  expect(requests[0]).toContain(`Proxy-Authorization: Basic ${login}`);
+  expect(warnings).toEqual([]);
+  await gate[Symbol.asyncDispose]();
+  expect(records.map(({ outcome }) => outcome)).toEqual(['open', 'closed']);
+  expect(JSON.stringify(records)).not.toContain(LOGIN.value);
+  proxy.close();
 });

@@ -25,7 +25,7 @@ import { launchNotes } from './launch-command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
 import { offerTools } from './policy/offer.ts';
 import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
-import { hostEntry } from './profile/host-entry.ts';
+import { hostEntry, printHostEntry } from './profile/host-entry.ts';
 import { type ListedPaths, listPaths, namedPaths } from './profile/named-paths.ts';
 import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
 import { protectedLine } from './profile/planted.ts';
@@ -200,8 +200,6 @@ export async function addLocal(
   ];
   if (next.length > 0) terminal.out('\nnext:');
   for (const step of next) terminal.out(`  ${step}`);
-  terminal.out("\nin the host's configuration:");
-  for (const note of launch) terminal.out(`  ${note}`);
-  terminal.text(JSON.stringify({ [name]: entry }, null, 2));
+  printHostEntry(context, name, entry, launch);
   return known.notes;
 }

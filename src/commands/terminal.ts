@@ -205,6 +205,8 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams, { silent =
       requireTerminal();
       using _hidden = line.hide();
       const { groupMultiselect, isCancel } = await import('@clack/prompts');
+      // It comes up once a server has started: what was typed meanwhile marks nothing.
+      await forgetTyped({ stdin, stderr });
       const shown = groups.filter(({ options }) => options.length > 0);
       const initial = shown.flatMap(({ options }) => options.filter(({ isMarked }) => isMarked === true));
       const chosen = await groupMultiselect<string>({

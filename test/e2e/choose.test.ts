@@ -49,6 +49,8 @@ test('W-POL-14 add offers the tools of a real server, and nothing is allowed tha
   const shown = await onTerminal(
     home,
     ['add', 'ev', '--', ...server('everything')],
+    // What was typed before there was a question is no answer to it.
+    ['', SPACE, 'a'],
     [OFFER, DOWN, SPACE, ENTER],
     [ODD, 'y\r'],
   );

@@ -10,7 +10,7 @@ import type { Result } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
 import { signIn } from '../login/sign-in.ts';
 import { offerTools } from '../policy/offer.ts';
-import { hostEntry } from '../profile/host-entry.ts';
+import { hostEntry, printHostEntry } from '../profile/host-entry.ts';
 import { readSecret, type SecretInput } from '../terminal/secret-input.ts';
 import { TRIAL_TIMEOUT } from '../test/trial-client.ts';
 import { tryProfile } from '../test/try-profile.ts';
@@ -77,8 +77,7 @@ export async function addRemote(context: Context, args: AddArguments, url: strin
   const next = [...login, ...(isOffered ? [] : [`warder test ${name}`, `warder policy choose ${name}`])];
   if (next.length > 0) terminal.out('\nnext:');
   for (const step of next) terminal.out(`  ${step}`);
-  terminal.out("\nin the host's configuration:");
-  terminal.text(JSON.stringify({ [name]: entry }, null, 2));
+  printHostEntry(context, name, entry);
 }
 
 /** Parses a profile that is made of options. Throws `usage` in place of `profile-invalid`: no file has the error. */

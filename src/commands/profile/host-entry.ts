@@ -35,3 +35,16 @@ export function trialEntry(
     ...(Object.keys(variables).length === 0 ? {} : { env: variables }),
   };
 }
+
+/** Prints an entry, how it gets into a host, and what its first use needs. `notes`: of the launch command. */
+export function printHostEntry(
+  { terminal }: Pick<Context, 'terminal'>,
+  profile: string,
+  entry: HostEntry,
+  notes: readonly string[] = [],
+): void {
+  terminal.out(`\nin the host's configuration, or by "warder connect ${profile} --host HOST":`);
+  for (const note of notes) terminal.out(`  ${note}`);
+  terminal.text(JSON.stringify({ [profile]: entry }, null, 2));
+  terminal.out('the first use by each host asks for your yes: keep "warder approvals --watch" open');
+}

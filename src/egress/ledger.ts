@@ -17,6 +17,13 @@ export interface EgressAudit {
     fields: Fields[Event],
     durability: Profile['audit']['durability'],
   ): unknown;
+  /** As `AuditLog.add`; where there is none each record is written by itself. */
+  add?<Event extends 'egress.connect' | 'credential.use'>(
+    event: Event,
+    fields: Fields[Event],
+    durability: Profile['audit']['durability'],
+    unwritten: (error: Error) => void,
+  ): void;
 }
 
 /** Identifies the session in the records, and where they go. */
@@ -71,6 +78,10 @@ interface Repeated {
 }
 
 type RefusedDestination = Omit<Destination, 'connection'> & Partial<Destination>;
+
+type Use = Omit<Fields['credential.use'], 'session' | 'profile' | 'call' | 'calls'> & {
+  readonly call?: string | null;
+};
 
 /** How many tool calls a record names. */
 const MAX_CALLS = 16;
@@ -154,8 +165,18 @@ export class EgressLedger {
 
   /** A host has answered a request that carried a credential. Never throws. */
   recordAnswer(request: CredentialedRequest, status: number): void {
-    const outcome = status === 401 || status === 403 ? 'denied' : 'ok';
-    this.#try(() => this.#use({ ...request, action: 'answer', outcome, status }));
+    this.#try(() => this.#use({ ...request, ...answerOf(status) }));
+  }
+
+  /** As `recordAnswer`, in one write with the records that follow in the same piece: see `AuditLog.add`. */
+  addAnswer(request: CredentialedRequest, status: number): void {
+    const { audit, durability } = this.#parts;
+    if (audit.add === undefined) {
+      this.recordAnswer(request, status);
+      return;
+    }
+    const fields = this.#toUse({ ...request, ...answerOf(status) });
+    audit.add('credential.use', fields, durability, (error) => this.#unwritten(error));
   }
 
   /** A request that carried a credential got no answer. Never throws. */
@@ -257,22 +278,19 @@ export class EgressLedger {
     );
   }
 
-  #use({
-    path,
-    call,
-    ...fields
-  }: Omit<Fields['credential.use'], 'session' | 'profile' | 'call' | 'calls'> & {
-    readonly call?: string | null;
-  }): void {
-    const { profile, audit, durability } = this.#parts;
-    const use = {
+  #use(use: Use): void {
+    const { audit, durability } = this.#parts;
+    audit.append('credential.use', this.#toUse(use), durability);
+  }
+
+  #toUse({ path, call, ...fields }: Use): Fields['credential.use'] {
+    return {
       ...this.#session(),
-      profile,
+      profile: this.#parts.profile,
       ...(call === undefined ? callsFields(this.#parts.calls()) : call !== null && { call }),
       ...fields,
       ...(path !== undefined && { path: truncate(path) }),
     };
-    audit.append('credential.use', use, durability);
   }
 
   #session(): { session?: string } {
@@ -284,11 +302,19 @@ export class EgressLedger {
     try {
       write();
     } catch (error) {
-      // The event has happened already; nothing new passes while the log cannot be written.
-      const { session, log } = this.#parts;
-      log.error({ session, error: String(error) }, 'the audit log cannot be written');
+      this.#unwritten(error);
     }
   }
+
+  /** The event has happened already; nothing new passes while the log cannot be written. */
+  #unwritten(error: unknown): void {
+    const { session, log } = this.#parts;
+    log.error({ session, error: String(error) }, 'the audit log cannot be written');
+  }
+}
+
+function answerOf(status: number): Pick<Use, 'action' | 'outcome' | 'status'> {
+  return { action: 'answer', outcome: status === 401 || status === 403 ? 'denied' : 'ok', status };
 }
 
 /** The tool call in flight; where there are several, any of them may be the cause. */

@@ -53,7 +53,7 @@ export class AgreedAuthorizer implements Authorizer {
     return this.#agreement.isAgreed ? await this.#authorizer.signIn(request) : this.#refusal();
   }
 
-  answered(headers: Headers): void {
+  answered(headers: Pick<Headers, 'get'>): void {
     this.#authorizer.answered(headers);
   }
 

@@ -25,7 +25,7 @@ export interface RefusedAnswer {
   readonly status: number;
   /** `WWW-Authenticate`. */
   readonly challenge: string | null;
-  readonly headers: Headers;
+  readonly headers: Pick<Headers, 'get'>;
   readonly sent: Authorized;
   /** Counts from 1. */
   readonly attempt: number;
@@ -67,7 +67,7 @@ export interface Authorizer extends Disposable {
    */
   signIn(request: SignInRequest): Promise<'ready' | WarderError>;
   /** The headers of each response (`DPoP-Nonce`). */
-  answered(headers: Headers): void;
+  answered(headers: Pick<Headers, 'get'>): void;
   /** The values to be redacted from all that passes. */
   values(): readonly string[];
 }

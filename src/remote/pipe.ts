@@ -75,10 +75,12 @@ export interface CredentialLedger {
   pace(): Promise<void>;
   /** A credential is about to be sent. Throws `audit-unwritable`: then nothing is sent. */
   recordUse(request: AuthorizedRequest): void;
-  /** The server has answered. Never throws. */
+  /** The server has answered: recorded by `settle`, or when the turn of the event loop ends. Never throws. */
   recordAnswer(request: AuthorizedRequest, status: number): void;
   /** The server has not answered. Never throws. */
   recordNoAnswer(request: AuthorizedRequest, reason: string): void;
+  /** A message of the server is about to be handed on: the record that it has answered comes before those of the message. */
+  settle(): void;
 }
 
 /** Bounds of a pipe. */

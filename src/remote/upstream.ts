@@ -234,6 +234,7 @@ export class RemoteUpstream implements Upstream {
 
   #handOver(): void {
     this.#guard.run(() => {
+      this.#parts.pipe.ledger.settle();
       let taken = 0;
       while (this.#inbox.length > 0 && taken < TURN && !this.#closed) {
         const json = this.#inbox.shift() as Buffer;

@@ -44,6 +44,8 @@ export const ORIGIN: Head = { seq: 0, hash: '0'.repeat(64) };
 const encoder = new TextEncoder();
 const END = encoder.encode('}');
 const LINE_FEED = encoder.encode('\n');
+/** Sets of members that are kept of an event: a call and its answer, with and without what few have. */
+const MAX_ORDERS = 8;
 const HASH = /^[0-9a-f]{64}$/;
 
 /** Makes the lines of a chain: each record links to the head that the one before it left. */
@@ -51,7 +53,7 @@ export class Chain {
   /** Where the next record links. The caller sets it to a line's head once that line is written. */
   head: Head;
   readonly #hash: Hash;
-  readonly #orders = new Map<string, MemberOrder>();
+  readonly #orders = new Map<string, readonly MemberOrder[]>();
 
   constructor(hash: Hash, head: Head) {
     this.#hash = hash;
@@ -103,11 +105,11 @@ export class Chain {
     return { seq, hash };
   }
 
-  /** Records of one event mostly have the same members: they are sorted once, not for each record. */
+  /** Records of one event mostly have one of a few sets of members: those are sorted once, not for each record. */
   #order(event: string, fields: JsonObject): MemberOrder {
     const names = Object.keys(fields);
-    const cached = this.#orders.get(event);
-    if (cached !== undefined && equal(cached.names, names)) return cached;
+    const known = this.#orders.get(event) ?? [];
+    for (const order of known) if (equal(order.names, names)) return order;
     for (const name of ['event', 'hash', 'prev', 'seq', 'time']) {
       if (name in fields)
         throw new WarderError('audit-unwritable', `an event cannot have a member "${name}"`);
@@ -119,7 +121,7 @@ export class Chain {
       label: encoder.encode(`,${quote(name)}:`),
     }));
     const order = { names, members, hashBefore: all.findIndex((name) => name > 'hash') };
-    this.#orders.set(event, order);
+    this.#orders.set(event, [order, ...known].slice(0, MAX_ORDERS));
     return order;
   }
 }

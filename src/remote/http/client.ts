@@ -9,6 +9,7 @@ import type { RemoteRoute } from '../../egress/remote-route.ts';
 import { WarderError } from '../../errors.ts';
 import { isLoopbackHost, withoutBrackets } from '../../profile/host.ts';
 import { ACCEPT_ENCODING, decodedBody } from './decoded.ts';
+import { type ResponseHeaders, responseHeaders } from './headers.ts';
 import { badAnswer, lostAnswer, problemOf } from './problem.ts';
 
 export interface HttpRequest {
@@ -32,7 +33,7 @@ export interface HttpRequest {
 
 export interface HttpResponse {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: ResponseHeaders;
   /** Decoded. To be read to its end, or destroyed. */
   readonly body: Readable;
 }
@@ -54,9 +55,9 @@ const CLOSED = new Set(['ECONNRESET', 'EPIPE']);
 export class RemoteHttp implements Disposable {
   readonly #route: RemoteRoute;
   readonly #agents: Readonly<Record<HttpRequest['lane'], { http: http.Agent; https: http.Agent }>>;
-  readonly #closing = new AbortController();
   /** Requests of which the response is not read to its end. */
-  #underWay = 0;
+  readonly #underWay = new Set<http.ClientRequest>();
+  #closed: WarderError | undefined;
 
   constructor(route: RemoteRoute) {
     this.#route = route;
@@ -74,24 +75,20 @@ export class RemoteHttp implements Disposable {
   async request(request: HttpRequest): Promise<HttpResponse> {
     const { url, signal } = request;
     signal.throwIfAborted();
+    if (this.#closed !== undefined) throw this.#closed;
     this.#check(url);
-    const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), request.headTime);
-    const ended = AbortSignal.any([signal, limit.signal, this.#closing.signal]);
     try {
-      return await this.#send(request, ended, true);
+      return await this.#send(request, undefined);
     } catch (error) {
       signal.throwIfAborted();
-      if (limit.signal.aborted) throw badAnswer(url, 'does not answer in time');
       throw problemOf(url, error);
-    } finally {
-      clearTimeout(timer);
     }
   }
 
   /** Ends all connections. */
   [Symbol.dispose](): void {
-    this.#closing.abort(new WarderError('remote-unreachable', 'the session has ended'));
+    this.#closed = new WarderError('remote-unreachable', 'the session has ended');
+    for (const sent of [...this.#underWay]) sent.destroy(this.#closed);
     for (const { http, https } of Object.values(this.#agents)) {
       http.destroy();
       https.destroy();
@@ -111,16 +108,20 @@ export class RemoteHttp implements Disposable {
       refuse('it is on this machine, without TLS', 'if that is meant, set "insecure-loopback: true"');
   }
 
-  async #send(request: HttpRequest, signal: AbortSignal, first: boolean): Promise<HttpResponse> {
-    const { method, url, headers, body, repeatable } = request;
-    const lane = this.#underWay < FEW ? 'requests' : request.lane;
+  /** `since`: when it was sent for the first time, by the monotonic clock, if it was sent before. */
+  async #send(request: HttpRequest, since: number | undefined): Promise<HttpResponse> {
+    const { method, url, headers, body, repeatable, signal } = request;
+    const lane = this.#underWay.size < FEW ? 'requests' : request.lane;
+    const began = since ?? performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
     const secure = url.protocol === 'https:';
-    const sent = (secure ? https : http).request(url, {
+    const sent = (secure ? https : http).request({
+      hostname: withoutBrackets(url.hostname),
+      port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+      path: url.pathname + url.search,
       method,
       agent: this.#agents[lane][secure ? 'https' : 'http'],
       maxHeaderSize: MAX_HEAD,
-      signal,
       headers: {
         'accept-encoding': ACCEPT_ENCODING,
         'user-agent': 'warder',
@@ -141,16 +142,27 @@ export class RemoteHttp implements Disposable {
       reject(badAnswer(url, 'answers with another protocol'));
     });
     sent.end(body);
-    this.#underWay++;
-    sent.once('close', () => this.#underWay--);
+    this.#underWay.add(sent);
+    const abort = (): void => void sent.destroy(new Error('nobody waits for the answer any more'));
+    signal.addEventListener('abort', abort, { once: true });
+    sent.once('close', () => {
+      signal.removeEventListener('abort', abort);
+      this.#underWay.delete(sent);
+    });
+    const left = since === undefined ? request.headTime : request.headTime - (performance.now() - since);
+    const late = setTimeout(() => sent.destroy(badAnswer(url, 'does not answer in time')), left);
     try {
       return this.#toResponse(url, await promise);
     } catch (error) {
       const isStale =
-        first && sent.reusedSocket && CLOSED.has(String((error as NodeJS.ErrnoException)?.code ?? ''));
-      if (isStale && repeatable && !signal.aborted) return await this.#send(request, signal, false);
+        since === undefined &&
+        sent.reusedSocket &&
+        CLOSED.has(String((error as NodeJS.ErrnoException)?.code ?? ''));
+      if (isStale && repeatable && !signal.aborted) return await this.#send(request, began);
       const isLost = hasLeft && !repeatable && !signal.aborted && !(error instanceof WarderError);
       throw isLost ? lostAnswer(url, error) : error;
+    } finally {
+      clearTimeout(late);
     }
   }
 
@@ -158,14 +170,10 @@ export class RemoteHttp implements Disposable {
     // An error that comes when nobody reads any more must find a listener.
     message.on('error', () => {});
     try {
-      const headers = new Headers();
-      for (let i = 0; i + 1 < message.rawHeaders.length; i += 2) {
-        const name = message.rawHeaders[i] as string;
-        if (name.toLowerCase() !== 'set-cookie') headers.append(name, message.rawHeaders[i + 1] as string);
-      }
+      const headers = responseHeaders(message.rawHeaders);
       const status = message.statusCode ?? 0;
       if (status < 200 || status > 599) throw badAnswer(url, 'answers with no status of HTTP');
-      return { status, headers, body: decodedBody(url, message) };
+      return { status, headers, body: decodedBody(url, message, headers.get('content-encoding')) };
     } catch (error) {
       message.destroy();
       throw error;
@@ -177,6 +185,8 @@ const KEPT = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, timeout: I
 
 /** The agent, with connections that come by the route. */
 function guarded<Agent extends http.Agent>(agent: Agent, route: RemoteRoute, secure: boolean): Agent {
+  // Nothing else tells its connections apart.
+  agent.getName = ({ host, port } = {}) => `${host}:${port}`;
   agent.createConnection = ({ host, port }, done) => {
     route.connect({ secure, host: withoutBrackets(host ?? ''), port: Number(port) }).then(
       (socket) => done?.(null, socket),

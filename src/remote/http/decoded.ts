@@ -12,9 +12,10 @@ const RATIO = 200;
 /** What is asked for. */
 export const ACCEPT_ENCODING = 'gzip, deflate, br, zstd';
 
-/** The decoded body. Throws where its coding is not known. */
-export function decodedBody(url: URL, response: IncomingMessage): Readable {
-  const coding = parseContentEncoding(response.headers['content-encoding']);
+/** The decoded body; `named` is its `Content-Encoding`. Throws where its coding is not known. */
+export function decodedBody(url: URL, response: IncomingMessage, named: string | null): Readable {
+  if (named === null) return response;
+  const coding = parseContentEncoding(named);
   if (coding === undefined) throw badAnswer(url, 'encodes its answer in a way that was not asked for');
   const decoder = createDecoder(coding);
   if (decoder === undefined) return response;

@@ -40,7 +40,8 @@ export function openFetch(http: Pick<RemoteHttp, 'request'>): RemoteFetch {
     };
     try {
       const response = await http.request(sent);
-      const { status, headers } = response;
+      const { status } = response;
+      const headers = new Headers([...response.headers]);
       const whole = await readBody(url, response.body);
       headers.delete('content-encoding');
       headers.delete('content-length');

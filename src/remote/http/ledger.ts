@@ -6,7 +6,7 @@ import type { AuthorizedRequest, CredentialLedger } from '../pipe.ts';
 
 /** `callOf` gives the number in the log of the tool call that the relay knows by an id. */
 export function credentialLedger(
-  ledger: Pick<EgressLedger, 'pace' | 'recordUse' | 'recordAnswer' | 'recordNoAnswer'>,
+  ledger: Pick<EgressLedger, 'pace' | 'recordUse' | 'addAnswer' | 'recordNoAnswer'>,
   callOf: (id: number) => string | undefined,
 ): CredentialLedger {
   const toUse = ({ mark, url, method, id }: AuthorizedRequest): CredentialedRequest => {
@@ -26,10 +26,28 @@ export function credentialLedger(
       call,
     };
   };
+  let answered: (() => void)[] = [];
+  const settle = (): void => {
+    if (answered.length === 0) return;
+    const records = answered;
+    answered = [];
+    for (const record of records) record();
+  };
   return {
     pace: () => ledger.pace(),
-    recordUse: (request) => ledger.recordUse(toUse(request)),
-    recordAnswer: (request, status) => ledger.recordAnswer(toUse(request), status),
-    recordNoAnswer: (request, reason) => ledger.recordNoAnswer(toUse(request), reason),
+    recordUse(request) {
+      settle();
+      ledger.recordUse(toUse(request));
+    },
+    recordAnswer(request, status) {
+      const use = toUse(request);
+      if (answered.length === 0) setImmediate(settle);
+      answered.push(() => ledger.addAnswer(use, status));
+    },
+    recordNoAnswer(request, reason) {
+      settle();
+      ledger.recordNoAnswer(toUse(request), reason);
+    },
+    settle,
   };
 }

@@ -91,7 +91,8 @@ export class Account implements AsyncDisposable {
   /** Whether requests can be authorized, or it is not known yet. */
   get isSignedIn(): boolean {
     const { tokens } = this.record ?? {};
-    return tokens !== undefined && digestOf(tokens.accessToken) !== this.#rejected;
+    if (tokens === undefined) return false;
+    return this.#rejected === undefined || digestOf(tokens.accessToken) !== this.#rejected;
   }
 
   /** Calls `listener` each time that the record has changed. */
@@ -110,8 +111,9 @@ export class Account implements AsyncDisposable {
    * where there is no token left without it.
    */
   async current(signal: AbortSignal): Promise<AccountRecord | undefined> {
-    await untilAborted(this.load(true), signal).catch(ignoreUnset);
-    await untilAborted(this.#unstored.settle(), signal);
+    signal.throwIfAborted();
+    if (!this.#stored.isRead) await untilAborted(this.load(true), signal).catch(ignoreUnset);
+    if (this.#unstored.isAny) await untilAborted(this.#unstored.settle(), signal);
     const time = this.#freshness();
     if (time === 'fresh') return this.isSignedIn ? this.record : undefined;
     try {

@@ -26,6 +26,7 @@ export class OAuthAuthorizer implements Authorizer {
   readonly #stepUps = new StepUps();
   /** What was sent, by what carried it. */
   readonly #sent = new WeakMap<Authorized, AccountRecord>();
+  #last: Authorized | undefined;
   readonly #held: Disposable;
 
   constructor(account: OpenAccount, asking: Asking) {
@@ -59,7 +60,7 @@ export class OAuthAuthorizer implements Authorizer {
       if (await this.#account.signInAlone(undefined, signal)) return this.authorize({ method, url, signal });
       throw signInNeeded(client.profile, this.#account.why);
     }
-    if (url.origin !== client.server.origin) {
+    if (url.origin !== client.origin) {
       throw new WarderError(
         'sign-in-failed',
         `the token of ${client.server.host} is not sent to ${url.host}`,
@@ -69,13 +70,17 @@ export class OAuthAuthorizer implements Authorizer {
       );
     }
     const { accessToken, tokenType, dpopKey } = record.tokens;
-    const proof = await client.dpop(dpopKey)?.proof({ method, url, accessToken });
+    const dpop = client.dpop(dpopKey);
+    if (dpop === undefined && this.#last !== undefined && this.#sent.get(this.#last) === record)
+      return this.#last;
+    const proof = await dpop?.proof({ method, url, accessToken });
     const headers = {
       Authorization: `${tokenType} ${accessToken}`,
       ...(proof !== undefined && { DPoP: proof }),
     };
     const authorized: Authorized = { headers, mark: markOf(client.profile, record) };
     this.#sent.set(authorized, record);
+    this.#last = authorized;
     return authorized;
   }
 
@@ -90,7 +95,7 @@ export class OAuthAuthorizer implements Authorizer {
     }
   }
 
-  answered(headers: Headers): void {
+  answered(headers: Pick<Headers, 'get'>): void {
     const { account, client } = this.#account;
     client.dpop(account.record?.tokens?.dpopKey)?.remember(client.server, headers);
   }

@@ -47,6 +47,8 @@ const SUBJECT_PREFIX = 'urn:ietf:params:oauth:token-type:';
 export class ProfileClient {
   /** The secrets, keys and assertions of the profile that were read, each from before its first use on. */
   readonly secrets: RecentValues;
+  /** That of the remote server. */
+  readonly origin: string;
   readonly #parts: ProfileClientParts;
   /** By the credential's variable. */
   readonly #read = new Map<string, string>();
@@ -56,6 +58,7 @@ export class ProfileClient {
   constructor(parts: ProfileClientParts) {
     this.#parts = parts;
     this.secrets = new RecentValues(parts.clock);
+    this.origin = this.server.origin;
   }
 
   get auth(): OAuth {

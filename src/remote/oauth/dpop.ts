@@ -73,7 +73,7 @@ export class Dpop {
   }
 
   /** Keeps the nonce of a response for the next proof at this origin. Returns whether it is a new one. */
-  remember(url: URL, headers: Headers): boolean {
+  remember(url: URL, headers: Pick<Headers, 'get'>): boolean {
     const nonce = headers.get('dpop-nonce');
     if (nonce === null || !NONCE.test(nonce) || this.#nonces.get(url.origin) === nonce) return false;
     this.#nonces.delete(url.origin);

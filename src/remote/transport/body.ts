@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { HttpResponse } from '../http/client.ts';
 import type { Flow } from './flow.ts';
 import { Gathering } from './gathering.ts';
+import { piecesOf } from './pieces.ts';
 import type { SseEvent, SseParser } from './sse.ts';
 
 /** Milliseconds for the end of a body of which nothing is wanted any more: then its connection can be used again. */
@@ -20,10 +21,14 @@ export function isEventStream(response: HttpResponse): boolean {
 /** The whole body; the number of bytes so far where it is over the limit. */
 export async function readWhole(body: Readable, limit: number, flow?: Flow): Promise<Buffer | number> {
   const whole = new Gathering(limit);
-  for await (const piece of body) {
-    await flow?.ready();
-    if (whole.length + (piece as Buffer).length > limit) return whole.length + (piece as Buffer).length;
-    whole.add(piece as Buffer);
+  for await (const piece of piecesOf(body)) {
+    if (flow?.isPaused === true) await flow.ready();
+    const length = whole.length + piece.length;
+    if (length > limit) {
+      body.destroy();
+      return length;
+    }
+    whole.add(piece);
   }
   return whole.take();
 }
@@ -34,9 +39,9 @@ export async function* readEvents(
   parser: SseParser,
   flow: Flow,
 ): AsyncGenerator<SseEvent, void> {
-  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-    for (const event of parser.push(chunk as Buffer)) {
-      await flow.ready();
+  for await (const piece of piecesOf(body)) {
+    for (const event of parser.push(piece)) {
+      if (flow.isPaused) await flow.ready();
       yield event;
     }
   }

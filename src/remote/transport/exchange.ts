@@ -140,6 +140,15 @@ function busyTime({ status, headers }: HttpResponse): number | undefined {
   return Number(after) <= MAX_RETRY_AFTER ? Number(after) : undefined;
 }
 
-function lower(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+/** Those of the profile and of a token are the same for many requests. */
+const LOWERED = new WeakMap<object, Readonly<Record<string, string>>>();
+
+function lower(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const known = LOWERED.get(headers);
+  if (known !== undefined) return known;
+  const lowered = Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  LOWERED.set(headers, lowered);
+  return lowered;
 }

@@ -11,6 +11,10 @@ export class Flow {
     }
   }
 
+  get isPaused(): boolean {
+    return this.#resumed !== undefined;
+  }
+
   /** Resolves while the flow is not stopped. */
   async ready(): Promise<void> {
     while (this.#resumed !== undefined) await this.#resumed.promise;

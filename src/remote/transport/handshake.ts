@@ -74,7 +74,7 @@ export function versionIn(result: Buffer): string | undefined {
 }
 
 /** The id of the session that a response opens. Throws where it is none (2025-11-25, "Session Management", 1). */
-export function sessionIn(server: URL, headers: Headers): string | undefined {
+export function sessionIn(server: URL, headers: Pick<Headers, 'get'>): string | undefined {
   const id = headers.get('mcp-session-id');
   if (id === null) return undefined;
   if (!/^[\x21-\x7e]{1,1024}$/.test(id))

@@ -76,6 +76,8 @@ describe('messages', () => {
     expect(remote.told('notifications/x')).toEqual([]);
     await settled();
     expect(remote.told('notifications/x')).toHaveLength(1);
+    // W-REM-8: the records of answers come before what is handed over.
+    expect(remote.settledAt.at(-1)).toBe(remote.lines.length - 1);
     expect(remote.faults).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-// The client scenarios of MCP's conformance suite through `warder run`: the suite starts a host for each, which has a Warder
+// The client scenarios of MCP's conformance suite through `warder run`: the suite starts a host for each, which has a profile
 // of its own (test/fixtures/remote/conformance-host.ts). Each scenario of a revision has to be there and to pass, also those
 // that the revision does not count.
 import { spawn } from 'node:child_process';
@@ -6,12 +6,23 @@ import { once } from 'node:events';
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+
+import type { Home } from '../fixtures/home.ts';
+import { openConformanceHome } from '../fixtures/remote/conformance-home.ts';
 
 const root = join(import.meta.dirname, '../..');
 const suite = join(root, 'node_modules/@modelcontextprotocol/conformance');
 const host = join(root, 'test/fixtures/remote/conformance-host.ts');
+
+let home: Home;
+
+beforeAll(async () => {
+  home = await openConformanceHome();
+});
+
+afterAll(() => home[Symbol.asyncDispose]());
 
 interface Check {
   readonly id: string;
@@ -37,7 +48,10 @@ async function run(
   const child = spawn(
     process.execPath,
     [...command, '--command', `${process.execPath} ${host}`, '--timeout', '300000', '-o', folder],
-    { env: { ...process.env, CONFORMANCE_PLACES: places }, stdio: ['ignore', 'pipe', 'pipe'] },
+    {
+      env: { ...process.env, CONFORMANCE_HOME: home.dir, CONFORMANCE_PLACES: places },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
   );
   let said = '';
   for (const stream of [child.stdout, child.stderr])

@@ -4,6 +4,9 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { statOf } from './proc.ts';
+import { type Beginning, beginningsCounter, recentPids } from './recent-processes.ts';
+
+export type { Beginning } from './recent-processes.ts';
 
 /** A process. `pid` and `started` together identify it for good; a pid alone may be reused. */
 export interface Process {
@@ -20,9 +23,12 @@ export interface Process {
 export interface Processes {
   /**
    * Lists all that still run, without zombies. Rejects if they cannot be listed. Those who ask at the same time share a listing,
-   * which begins after each of them has asked: many trees that end together do not each read all processes of the machine.
+   * which begins after each of them has asked: many trees that end together do not each read all processes of the machine. With `since`
+   * it may leave out those that began before.
    */
-  list(): Promise<readonly Process[]>;
+  list(since?: Beginning): Promise<readonly Process[]>;
+  /** The moment at which a process began, for one that just has; `undefined` where the system does not tell. */
+  beginning(pid: number): Beginning | undefined;
   /** The process with this pid, if it runs. Also undefined where that cannot be determined. */
   find(pid: number): Process | undefined;
   /** Whether a listed process still runs. */
@@ -48,6 +54,7 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
   if (platform !== 'linux') {
     return {
       list: sharedListing(async () => parsePs(await ps())),
+      beginning: () => undefined,
       find: () => undefined,
       isRunning: ({ pid }) => signal(pid, 0),
       hasGroup,
@@ -60,20 +67,25 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
     const stat = statOf(pid);
     return stat === undefined || stat.zombie ? undefined : stat;
   };
+  const begunSoFar = beginningsCounter();
   const variables = new WeakMap<Process, Map<string, string | undefined>>();
   return {
-    list: sharedListing(async () => {
+    list: sharedListing(async (since) => {
       const found: Process[] = [];
       let count = 0;
-      for (const name of readdirSync('/proc')) {
-        const pid = Number(name);
-        if (!Number.isInteger(pid)) continue;
+      const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
+      const isWanted = since === undefined ? undefined : recentPids(since);
+      for (const pid of isWanted === undefined ? pids : pids.filter(isWanted)) {
         if (++count % BATCH === 0) await setImmediate();
         const entry = find(pid);
         if (entry !== undefined) found.push(entry);
       }
       return found;
     }),
+    beginning(pid) {
+      const begun = begunSoFar();
+      return begun === undefined ? undefined : { pid, begun };
+    },
     find,
     isRunning: ({ pid, started }) => find(pid)?.started === started,
     hasGroup,
@@ -88,18 +100,30 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
   };
 }
 
-/** A listing that all share who ask before it begins. One begins when the one before it has ended. */
-export function sharedListing(list: () => Promise<Process[]>): () => Promise<readonly Process[]> {
-  let next: Promise<Process[]> | undefined;
+/**
+ * A listing that all share who ask before it begins. One begins when the one before it has ended. `list` is told since when each of them
+ * wants to know; `undefined`: one wants to know all.
+ */
+export function sharedListing(
+  list: (since: readonly Beginning[] | undefined) => Promise<Process[]>,
+): (since?: Beginning) => Promise<readonly Process[]> {
+  let next: { readonly listing: Promise<Process[]>; readonly wanted: (Beginning | undefined)[] } | undefined;
   let last: Promise<unknown> = Promise.resolve();
-  return () => {
-    next ??= last.then(() => {
+  return (since) => {
+    if (next !== undefined) {
+      next.wanted.push(since);
+      return next.listing;
+    }
+    const wanted = [since];
+    const listing = last.then(() => {
       next = undefined;
-      const listing = list();
-      last = listing.catch(() => {});
-      return listing;
+      const each = wanted.filter((one) => one !== undefined);
+      const begun = list(each.length < wanted.length ? undefined : each);
+      last = begun.catch(() => {});
+      return begun;
     });
-    return next;
+    next = { listing, wanted };
+    return listing;
   };
 }
 

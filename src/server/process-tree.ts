@@ -7,7 +7,7 @@
 // to another process is left alone. The race is not closed: microseconds lie between the comparison and the signal.
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Log } from '../os/log.ts';
-import type { Process, Processes } from '../os/processes.ts';
+import type { Beginning, Process, Processes } from '../os/processes.ts';
 import { MARKER } from './environment.ts';
 
 /** How the processes of a server are recognised. */
@@ -21,6 +21,8 @@ export interface Tree {
    * its start; false after a restart, because the leader's pid may have belonged to another process meanwhile.
    */
   readonly supervised: boolean;
+  /** When the server began, where that was seen: then no older process is looked at. */
+  readonly beginning?: Beginning | undefined;
 }
 
 /** How long to wait for a tree to end, in milliseconds: by itself, after SIGTERM, and after SIGKILL. */
@@ -109,8 +111,8 @@ export async function endTree(
 ): Promise<number> {
   // A process that was found once stays in the tree, even when the parent by which it was found is gone.
   const known = new Map<number, number>();
-  const scan = async (): Promise<Process[]> => {
-    const all = await processes.list();
+  const look = async (since?: Beginning): Promise<Process[]> => {
+    const all = await processes.list(since);
     const marked = new Set<number>();
     for (const [pid, marker] of await readMarkers(all, processes, tree.started)) {
       if (marker === tree.marker) marked.add(pid);
@@ -119,6 +121,14 @@ export async function endTree(
     const found = findTreeProcesses(tree, all, marked, process.pid);
     for (const { pid, started } of found) known.set(pid, started);
     return found;
+  };
+  const scan = async (): Promise<Process[]> => {
+    const { beginning } = tree;
+    const found = await look(beginning);
+    // The group says for itself whether that was all of it.
+    return found.length === 0 && beginning !== undefined && processes.hasGroup(beginning.pid)
+      ? await look()
+      : found;
   };
 
   const own = processes.find(process.pid)?.group;

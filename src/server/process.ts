@@ -127,7 +127,8 @@ function superviseServer(
   { processes, log, timeouts = STOP_TIMEOUTS }: ServerParts,
 ): ServerProcess {
   const { pid, stdin, ended } = child;
-  const tree = { pid, started, marker: runtime.instance.marker, supervised: true };
+  const { marker } = runtime.instance;
+  const tree = { pid, started, marker, supervised: true, beginning: processes.beginning(pid) };
   let onDrain = (): void => {};
 
   const finish = async (close?: () => void): Promise<void> => {

@@ -34,3 +34,14 @@ test('a listing that fails fails for those who share it, and not for the next', 
   expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   await expect(list()).resolves.toEqual([]);
 });
+
+test('a listing leaves out what began before only if all who share it may be answered so', async () => {
+  const asked: (readonly number[] | undefined)[] = [];
+  const list = sharedListing(async (since) => {
+    asked.push(since?.map(({ pid }) => pid));
+    return [];
+  });
+  await Promise.all([list({ pid: 7, begun: 1 }), list({ pid: 9, begun: 2 })]);
+  await Promise.all([list({ pid: 7, begun: 1 }), list()]);
+  expect(asked).toEqual([[7, 9], undefined]);
+});

@@ -1,7 +1,8 @@
 // The secret values of one session: all that its servers were given since it was opened, and the tokens that are used for a
 // remote one. Its host sees none of them, and no log contains one.
-import { Redactor } from '../credential/redact.ts';
+import type { Redactor } from '../credential/redact.ts';
 import type { Log } from '../os/log.ts';
+import type { Redactors } from './redactors.ts';
 import type { NamedValue } from './started-server.ts';
 
 /** Shorter values, in characters, are not redacted: they also occur by chance. */
@@ -10,16 +11,18 @@ const MIN_REDACTED_LENGTH = 8;
 export class SessionSecrets {
   readonly #profile: string;
   readonly #log: Log;
+  readonly #redactors: Redactors;
   /** By value: the name that takes its place. */
   readonly #given = new Map<string, string>();
   #tokens: ReadonlyMap<string, string> = new Map();
   /** Values that are too short, and were reported. */
   readonly #short = new Set<string>();
-  /** Made when it is needed: that takes a millisecond. */
-  #redactor: Redactor | undefined;
+  /** Found when it is needed. */
+  #made: ReturnType<Redactors['of']> | undefined;
 
-  constructor(profile: string, log: Log) {
+  constructor(profile: string, log: Log, redactors: Redactors) {
     this.#profile = profile;
+    this.#redactors = redactors;
     this.#log = log;
   }
 
@@ -28,7 +31,7 @@ export class SessionSecrets {
     for (const { value, variable } of this.#redactable(values)) {
       if (this.#given.has(value)) continue;
       this.#given.set(value, variable);
-      this.#redactor = undefined;
+      this.#made = undefined;
     }
     return this.redactor;
   }
@@ -36,17 +39,18 @@ export class SessionSecrets {
   /** Replaces the tokens. Returns what redacts all that counts now. */
   replaceTokens(values: readonly NamedValue[]): Redactor {
     const tokens = new Map(this.#redactable(values).map(({ value, variable }) => [value, variable]));
-    if (tokens.size + this.#tokens.size > 0) this.#redactor = undefined;
+    if (tokens.size + this.#tokens.size > 0) this.#made = undefined;
     this.#tokens = tokens;
     return this.redactor;
   }
 
   /** What redacts all that counts now. */
   get redactor(): Redactor {
-    this.#redactor ??= new Redactor(
+    this.#made ??= this.#redactors.of(
+      this.#profile,
       [...new Map([...this.#tokens, ...this.#given])].map(([value, name]) => ({ name, value })),
     );
-    return this.#redactor;
+    return this.#made.redactor;
   }
 
   /** Removes the values from a text. */

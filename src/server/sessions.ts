@@ -31,6 +31,7 @@ import { given, idleServer, lateServer } from './late-server.ts';
 import { plannedServer, plannedStart } from './planned-server.ts';
 import { PlantedRecords } from './planted-record.ts';
 import { ServerLog } from './server-log.ts';
+import { Redactors } from './redactors.ts';
 import { SessionAgreement } from './session-agreement.ts';
 import { revokeFrom, type SessionEntry, statusOf } from './session-entry.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
@@ -73,6 +74,7 @@ export class Sessions {
   readonly #neighbours: Neighbours;
   readonly #planted: PlantedRecords;
   readonly #spares: Spares;
+  readonly #redactors = new Redactors();
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
@@ -111,7 +113,7 @@ export class Sessions {
       connections: 0,
       stale: undefined,
       confirmations: Promise.withResolvers(),
-      secrets: new SessionSecrets(profile.name, this.#parts.log),
+      secrets: new SessionSecrets(profile.name, log, this.#redactors),
       trust: undefined,
       agreement: new SessionAgreement(),
       consent: undefined,

@@ -36,6 +36,8 @@ const handOver = z.object({
   grants: z.enum(['some', 'all']).optional(),
 });
 
+const anyWire = z.looseObject({ wire: z.unknown() }).catch({ wire: undefined });
+
 /** Reads a HELLO. Throws `wire-malformed`, `daemon-version`, `name-invalid`. */
 export function parseHello(payload: Buffer): Hello {
   let value: unknown;
@@ -44,7 +46,7 @@ export function parseHello(payload: Buffer): Hello {
   } catch (cause) {
     throw new WarderError('wire-malformed', 'the HELLO is not valid JSON', { cause });
   }
-  const { wire } = z.looseObject({ wire: z.unknown() }).catch({ wire: undefined }).parse(value);
+  const { wire } = anyWire.parse(value);
   if (Number.isInteger(wire) && wire !== WIRE_VERSION) {
     throw new WarderError(
       'daemon-version',
@@ -92,10 +94,12 @@ export function parseInheritance(text: string): Inheritance {
   }
 }
 
+const anyRun = z.looseObject({ kind: z.literal('run') });
+
 /** Whether a HELLO is a launcher's, whatever else is wrong with it. */
 export function isRun(payload: Buffer): boolean {
   try {
-    return z.looseObject({ kind: z.literal('run') }).safeParse(JSON.parse(payload.toString())).success;
+    return anyRun.safeParse(JSON.parse(payload.toString())).success;
   } catch {
     return false;
   }

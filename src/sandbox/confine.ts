@@ -13,6 +13,7 @@ import {
   REQUIRED_LAYERS,
 } from './layers.ts';
 import type { LimitApplier } from './linux/apply-limits.ts';
+import { cgroupLimitsOf } from './linux/cgroup.ts';
 import type { Hold } from './linux/hold.ts';
 import {
   childrenOf,
@@ -109,6 +110,8 @@ export async function confineBubblewrap(
     requireOwnEnvironment(plan, launch, init.pid);
     const hold = holdOf(launch, spawned);
     unblock(launch, spawned);
+    // Its groups are those that it keeps, and bubblewrap works meanwhile.
+    const group = cgroupLimitsOf(init.pid);
     const measured =
       hold === undefined
         ? await waitForServer(init.pid, [machine.bubblewrap?.file, machine.prlimit], plan, network)
@@ -117,7 +120,7 @@ export async function confineBubblewrap(
     if (measured === undefined && !(await report.readAll(TIMEOUT)).includes('"exit-code"')) {
       throw await whyUnavailable(plan.profile, machine);
     }
-    const applied = measured === undefined ? undefined : limits.verify(init.pid, measured);
+    const applied = measured === undefined ? undefined : limits.verify(measured, group);
     const required: readonly Layer[] =
       network === undefined ? REQUIRED_LAYERS : [...REQUIRED_LAYERS, 'egress-gate'];
     const layers: readonly Layer[] = ['environment', ...(measured?.layers ?? [])];
@@ -194,7 +197,7 @@ export async function confineLandlock(
     return {
       init: server.pid,
       layers: measured === undefined ? [] : layers,
-      limits: measured === undefined ? undefined : limits.verify(server.pid, measured),
+      limits: measured === undefined ? undefined : limits.verify(measured, cgroupLimitsOf(server.pid)),
       signal: (name) => {
         for (const each of inside()) sendSignal(each, name);
       },

@@ -151,7 +151,7 @@ function prepareWith(
           ...server,
           async [Symbol.asyncDispose]() {
             await server[Symbol.asyncDispose]();
-            devices?.[Symbol.dispose]();
+            await devices?.[Symbol.asyncDispose]();
           },
         };
       },

@@ -20,12 +20,11 @@ import { removeFolder } from './remove-folder.ts';
 import {
   isPrivateFolder,
   MARKER_NAME,
+  RECORD,
   type RuntimeRoots,
   removeFolderSync,
   removeIfEmpty,
 } from './runtime-folder.ts';
-
-const FILE = 'server.json';
 
 const record = z.object({
   pid: z.number().int().positive(),
@@ -37,7 +36,7 @@ const record = z.object({
 
 /** Writes down which process a private folder belongs to. */
 export function writeRecord(folder: string, server: z.infer<typeof record>): void {
-  writeFileSync(join(folder, FILE), JSON.stringify(server), { mode: 0o600 });
+  writeFileSync(join(folder, RECORD), JSON.stringify(server), { mode: 0o600 });
 }
 
 /**
@@ -102,7 +101,7 @@ function markersIn(folder: string): string[] {
 function readTree(sessions: string, marker: string, boot: string): Tree {
   const unknown = { pid: undefined, started: undefined, marker, supervised: false };
   try {
-    const text = readFileSync(join(sessions, marker, FILE), 'utf8');
+    const text = readFileSync(join(sessions, marker, RECORD), 'utf8');
     const { pid, started, boot: then } = record.parse(JSON.parse(text));
     return then === boot ? { pid, started, marker, supervised: false } : unknown;
   } catch {

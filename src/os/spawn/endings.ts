@@ -16,6 +16,7 @@ const SIGNAL_NAMES = new Map(
 
 export class Endings {
   readonly #waitpid: (pid: number, status: Buffer, options: number) => number;
+  readonly #status = Buffer.alloc(4);
   readonly #waiting = new Map<number, (ending: Ending) => void>();
   /** Keeps this process running while a child does, which a handler of signals does not. */
   #hold: NodeJS.Timeout | undefined;
@@ -31,19 +32,23 @@ export class Endings {
     this.#waiting.set(pid, resolve);
     this.#hold ??= setInterval(() => {}, LONG);
     // It may have ended before it was here.
-    setImmediate(() => this.#collect());
+    setImmediate(() => this.#ask(pid));
     return promise;
   }
 
   #collect(): void {
-    const status = Buffer.alloc(4);
-    for (const [pid, resolve] of this.#waiting) {
-      const found = this.#waitpid(pid, status, WNOHANG);
-      if (found === 0) continue;
-      this.#waiting.delete(pid);
-      // Nobody else asks for it, so there is an answer.
-      resolve(found === pid ? endingOf(status.readInt32LE(0)) : { code: null, signal: 'SIGKILL' });
-    }
+    for (const pid of this.#waiting.keys()) this.#ask(pid);
+  }
+
+  /** Asks whether a process has ended. */
+  #ask(pid: number): void {
+    const resolve = this.#waiting.get(pid);
+    if (resolve === undefined) return;
+    const found = this.#waitpid(pid, this.#status, WNOHANG);
+    if (found === 0) return;
+    this.#waiting.delete(pid);
+    // Nobody else asks for it, so there is an answer.
+    resolve(found === pid ? endingOf(this.#status.readInt32LE(0)) : { code: null, signal: 'SIGKILL' });
     if (this.#waiting.size > 0) return;
     clearInterval(this.#hold);
     this.#hold = undefined;

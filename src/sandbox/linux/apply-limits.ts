@@ -4,7 +4,7 @@ import { WarderError } from '../../errors.ts';
 import type { AppliedLimits, Measurement } from '../layers.ts';
 import type { Machine } from '../machine.ts';
 import type { Plan } from '../plan/plan.ts';
-import { type Cgroup, cgroupLimitsOf, createCgroup } from './cgroup.ts';
+import { type Cgroup, type CgroupLimits, createCgroup } from './cgroup.ts';
 import { dataLimitOf, type Enforcement, enforcementOf, processLimitsFor } from './limits.ts';
 
 /** Bytes as a profile names them. */
@@ -81,10 +81,9 @@ export class LimitApplier implements AsyncDisposable {
 
   /**
    * Returns the limits that are in force: those that the kernel reports for a measured process, if they are no wider
-   * than the plan's. Throws `sandbox-unavailable` if a limit that the profile names is not in force.
+   * than the plan's. `group`: those of its control groups. Throws `sandbox-unavailable` if a limit that the profile names is not in force.
    */
-  verify(pid: number, { limits }: Measurement): AppliedLimits {
-    const group = cgroupLimitsOf(pid);
+  verify({ limits }: Measurement, group: CgroupLimits): AppliedLimits {
     const { memory, processes } = this.#plan.limits;
     const ifEffective = <EnforcedBy extends string>(
       enforcedBy: EnforcedBy,

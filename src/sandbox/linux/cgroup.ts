@@ -12,7 +12,7 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rmdir, writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { Limits } from '../plan/plan.ts';
 
@@ -68,8 +68,14 @@ function unlessEmpty(groups: CgroupParents): CgroupParents | undefined {
   return (groups.memory ?? groups.processes) === undefined ? undefined : groups;
 }
 
-/** The limits of a process's control groups, in bytes and tasks. `undefined`: unlimited. */
-export function cgroupLimitsOf(pid: number): { memory: number | undefined; processes: number | undefined } {
+/** Limits of control groups, in bytes and tasks. `undefined`: unlimited. */
+export interface CgroupLimits {
+  readonly memory: number | undefined;
+  readonly processes: number | undefined;
+}
+
+/** The limits of a process's control groups, as the kernel reports them. */
+export function cgroupLimitsOf(pid: number): CgroupLimits {
   try {
     const { version, memory, processes } = foldersOf(pid);
     return {
@@ -97,7 +103,7 @@ function readLimit(folder: string | undefined, name: string): number | undefined
 /** The folders of a process's control groups: version 1 if a controller is mounted so, otherwise version 2. */
 function foldersOf(pid: number | 'self'): Omit<CgroupParents, 'kind'> {
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter(isCgroupMount);
   const own = lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
   const version1 = (controller: string): string | undefined => {
     const path = own.find(([, names = '']) => names.split(',').includes(controller))?.[2];
@@ -116,7 +122,7 @@ export function createCgroup(groups: CgroupParents, limits: Limits): Cgroup {
   const folders = new Set([groups.memory, groups.processes].filter((folder) => folder !== undefined));
   const made = [...folders].map((folder) => `${folder}/${name}`);
   const dispose = async (): Promise<void> => {
-    for (const folder of made) await remove(folder);
+    await Promise.all(made.map(remove));
   };
   try {
     for (const folder of made) mkdirSync(folder);
@@ -149,6 +155,10 @@ function limitMemory(folder: string, version: 1 | 2, bytes: number): void {
     // Then version 1 can at least keep the group from swapping before it has to.
     if (version === 1) writeFileSync(`${folder}/memory.swappiness`, '0');
   }
+}
+
+function isCgroupMount(line: string): boolean {
+  return line.includes(' - cgroup');
 }
 
 /** The folder of a control group, found by its mount. Octal escapes in mount points do not occur here. */
@@ -210,7 +220,7 @@ function removeLeftovers(folder: string): void {
 async function remove(folder: string): Promise<void> {
   for (let wait = 1; wait < 1000; wait *= 2) {
     try {
-      rmdirSync(folder);
+      await rmdir(folder);
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EBUSY') return;

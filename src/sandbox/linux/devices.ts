@@ -4,14 +4,15 @@
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
+import { rmdir, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { DEVICES } from '../plan/root.ts';
 import type { Kernel } from './kernel.ts';
 
 const MODE = 0o666;
 
-/** A set of device files. Disposing removes them; a sandbox that has them keeps them. */
-export interface DeviceFiles extends Disposable {
+/** A set of device files. Disposing removes them, at once or beside other work; a sandbox that has them keeps them. */
+export interface DeviceFiles extends Disposable, AsyncDisposable {
   /** The folder that they are in. */
   readonly folder: string;
 }
@@ -40,10 +41,20 @@ export function makeDevices(parent: string, kernel: Kernel | undefined): DeviceF
     const probe = openSync(join(folder, 'zero'), 'r');
     readSync(probe, Buffer.alloc(1));
     closeSync(probe);
-    return { folder, [Symbol.dispose]: dispose };
+    return { folder, [Symbol.dispose]: dispose, [Symbol.asyncDispose]: () => removeDevices(folder) };
   } catch {
     dispose();
     return undefined;
+  }
+}
+
+/** A disk may take its time for each of them. No server sees the folder, so nothing else is in it. */
+async function removeDevices(folder: string): Promise<void> {
+  try {
+    await Promise.all(DEVICES.map((path) => unlink(join(folder, basename(path)))));
+    await rmdir(folder);
+  } catch {
+    // What is left is removed by the next daemon.
   }
 }
 

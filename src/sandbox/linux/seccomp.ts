@@ -174,6 +174,16 @@ const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
  * - No set-user-ID or set-group-ID file can be made: it would outlive the sandbox, with the user's rights.
  */
 export function seccompFilter(architecture: Architecture, sockets: SocketPolicy): Buffer {
+  const key = `${architecture} ${sockets}` as const;
+  const filter = FILTERS.get(key) ?? assembleFilter(architecture, sockets);
+  FILTERS.set(key, filter);
+  return filter;
+}
+
+/** Each filter is made once. */
+const FILTERS = new Map<`${Architecture} ${SocketPolicy}`, Buffer>();
+
+function assembleFilter(architecture: Architecture, sockets: SocketPolicy): Buffer {
   const column = architecture === 'x64' ? 0 : 1;
   const program = new Assembler();
   program.load(ARCHITECTURE);

@@ -13,7 +13,11 @@ test('sessions of a profile with the same values share what redacts them; with o
   const old = one.add([value('token', 'the-old-value-1')]);
   expect(two.add([value('token', 'the-old-value-1')])).toBe(old);
   // A value under another name is shown under that name.
-  expect(session('a').add([value('key', 'the-old-value-1')]).text('the-old-value-1')).toBe('[redacted:KEY]');
+  expect(
+    session('a')
+      .add([value('key', 'the-old-value-1')])
+      .text('the-old-value-1'),
+  ).toBe('[redacted:KEY]');
   expect(foreign.add([value('token', 'the-old-value-1')])).not.toBe(old);
 
   expect(other.add([value('token', 'the-new-value-2')]).text('the-old-value-1 the-new-value-2')).toBe(

@@ -298,6 +298,11 @@ export class Session {
     return this.done;
   }
 
+  /** When its last turn began, in milliseconds of the monotonic clock. */
+  get turnAt(): number {
+    return this.#guard.began;
+  }
+
   /** What the session is like now. */
   snapshot(): Snapshot {
     return {

@@ -39,6 +39,7 @@ import { rotateSession } from './session-rotation.ts';
 import { SessionSecrets } from './session-secrets.ts';
 import { Spares } from './spare-server.ts';
 import { startServer } from './start.ts';
+import { StartQueue } from './start-queue.ts';
 import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
 /** What sessions need. */
@@ -75,12 +76,14 @@ export class Sessions {
   readonly #planted: PlantedRecords;
   readonly #spares: Spares;
   readonly #redactors = new Redactors();
+  readonly #starts: StartQueue;
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
     this.#neighbours = new Neighbours(parts.clock);
     this.#planted = new PlantedRecords(parts);
     this.#spares = new Spares(parts);
+    this.#starts = new StartQueue(parts.clock);
   }
 
   /** What servers planted lately, of sessions that have ended too. */
@@ -130,6 +133,7 @@ export class Sessions {
     // Taken before the values are fetched, so that no change is missed.
     using _held = this.#parts.start.credentials.watch(profile.credentials);
     try {
+      await this.#starts.enter(keyOf(request), () => this.#isBeside(request), host.gone);
       await requireConditions(profile.policy, profile.name);
       await this.#parts.consent.trust.prepare(profile.name);
       const begun = await this.#server(entry);
@@ -196,6 +200,19 @@ export class Sessions {
       this.#entries.delete(id);
       this.#parts.memory?.burst();
     }
+  }
+
+  /** Whether sessions of other hosts are at work. Those that have only just been opened do not count: hosts start together. */
+  #isBeside(request: SessionRequest): boolean {
+    const now = this.#parts.clock.monotonic();
+    const key = keyOf(request);
+    return [...this.#entries.values()].some(
+      ({ session, began, request }) =>
+        session !== undefined &&
+        now - began > SETTLED &&
+        now - session.turnAt < AT_WORK &&
+        keyOf(request) !== key,
+    );
   }
 
   /** Records the session and joins its two ends. If it throws, the server is still to be stopped. */
@@ -436,6 +453,16 @@ export class Sessions {
 
 /** The longest first line of a host that is looked at, in bytes. */
 const MAX_FIRST_LINE = 2 ** 18;
+
+/** A session has been opened for good after so long, and is at work for so long after a turn. Milliseconds. */
+const SETTLED = 1000;
+const AT_WORK = 100;
+
+/** The process that has started a launcher: its sessions are those of one host. */
+function keyOf({ host }: SessionRequest): string {
+  const [starter] = host.chain;
+  return `${starter?.pid} ${starter?.started}`;
+}
 
 /** The host program of a session. */
 function programOf({ host }: SessionRequest): HostIdentity {

@@ -2,9 +2,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Host } from '../../../src/control/host.ts';
-import { clock } from '../../../src/os/clock.ts';
+import { type Clock, clock } from '../../../src/os/clock.ts';
 import { processes } from '../../../src/os/processes.ts';
 import { loadSpawn } from '../../../src/os/spawn.ts';
 import { userEnvironment } from '../../../src/profile/environment.ts';
@@ -13,6 +13,7 @@ import { NO_TRUST } from '../../../src/relay/trust.ts';
 import { NO_CONFIRMATIONS } from '../../../src/server/confirmations.ts';
 import { runtimeRoots } from '../../../src/server/runtime-folder.ts';
 import { Sessions, type SessionsParts } from '../../../src/server/sessions.ts';
+import { StartQueue } from '../../../src/server/start-queue.ts';
 import type { ServerIdentity } from '../../../src/wire/hello.ts';
 import { places as placesOf } from '../../../src/wire/places.ts';
 import { NOBODY } from '../../fixtures/ends.ts';
@@ -42,7 +43,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 /** `failing`: the event that cannot be recorded. `onResolve`: called when credentials are fetched. */
-async function sessions(failing?: string, onResolve?: () => void): Promise<Sessions> {
+async function sessions(failing?: string, onResolve?: () => void, time: Clock = clock): Promise<Sessions> {
   const places = placesOf({ platform: process.platform, env: { WARDER_HOME: dir }, home: dir, uid });
   mkdirSync(places.profiles, { recursive: true, mode: 0o700 });
   mkdirSync(places.run, { recursive: true, mode: 0o700 });
@@ -105,7 +106,7 @@ async function sessions(failing?: string, onResolve?: () => void): Promise<Sessi
       },
     },
     settings: { relay: { line: 2 ** 20 }, rotation: { drain: 1000 } } as SessionsParts['settings'],
-    clock,
+    clock: time,
     log,
     memory: { burst: () => void bursts++ },
   });
@@ -183,4 +184,41 @@ test.each([
   expect(records).toEqual([]);
   expect(all.status()).toEqual([]);
   expect(readdirSync(join(dir, 'run'))).toEqual([]);
+});
+
+test('W-RELAY-6 starts are spread while a session of another host is at work that was opened for good', async () => {
+  let now = 0;
+  const all = await sessions(undefined, undefined, { now: clock.now, monotonic: () => now });
+  const ending = new AbortController();
+  let say = (_chunk: Buffer): void => {};
+  const { host, servers } = fakeHost(undefined, ending.signal);
+  host.listen = ({ data }) => {
+    say = data;
+  };
+  const working = all.open({ ...request, host: { chain: [{ pid: 1, started: 1 }], cwd: '/' } }, host);
+  await vi.waitFor(() => expect(servers).toHaveLength(1));
+  const enter = vi.spyOn(StartQueue.prototype, 'enter');
+  const gone = AbortSignal.abort();
+  /** Whether a start by a process would be spread. */
+  const isSpread = async (pid: number, started: number): Promise<boolean | undefined> => {
+    const chain = [{ pid, started }];
+    await all.open({ ...request, host: { chain, cwd: '/' } }, fakeHost(undefined, gone).host);
+    return enter.mock.lastCall?.[1]();
+  };
+  try {
+    now = 900;
+    say(Buffer.from('\n'));
+    expect(await isSpread(2, 2)).toBe(false);
+    now = 1100;
+    say(Buffer.from('\n'));
+    expect(await isSpread(2, 2)).toBe(true);
+    expect(await isSpread(1, 2)).toBe(true);
+    expect(await isSpread(1, 1)).toBe(false);
+    now = 1200;
+    expect(await isSpread(2, 2)).toBe(false);
+  } finally {
+    enter.mockRestore();
+    ending.abort();
+    await working;
+  }
 });

@@ -153,11 +153,9 @@ bool offer_descriptors(const struct places *places, int connection, char number[
   unsigned char bytes[(DESCRIPTORS_NUMBER - 1) / 2];
   if (!find_address(places, connection, &address) || access(address.sun_path, F_OK) != 0 || !are_passable()) return false;
   if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) != sizeof bytes) return false;
-  for (size_t index = 0; index < sizeof bytes; index++) {
-    number[2 * index] = "0123456789abcdef"[bytes[index] >> 4];
-    number[2 * index + 1] = "0123456789abcdef"[bytes[index] & 15];
-  }
-  number[DESCRIPTORS_NUMBER - 1] = '\0';
+  struct buffer digits = {.at = number, .size = DESCRIPTORS_NUMBER};
+  for (size_t index = 0; index < sizeof bytes; index++) append_hex(&digits, bytes[index], 2);
+  finish(&digits);
 
   const int sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (sender < 0) return false;

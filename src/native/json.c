@@ -269,7 +269,6 @@ static void append_character(struct buffer *to, unsigned point) {
 /** Appends a character as it stands in a string of `JSON.stringify`; `point` may be half of a surrogate pair. */
 static void append_escaped(struct buffer *to, unsigned point) {
   static const char short_forms[] = "btn\0fr";
-  static const char digits[] = "0123456789abcdef";
   if (point == '"' || point == '\\') {
     append(to, "\\", 1);
     append_character(to, point);
@@ -277,8 +276,11 @@ static void append_escaped(struct buffer *to, unsigned point) {
     append(to, "\\", 1);
     append(to, &short_forms[point - 8], 1);
   } else if (point < 0x20 || (point >= 0xd800 && point <= 0xdfff)) {
-    const char escape[] = {'\\', 'u', digits[point >> 12], digits[point >> 8 & 15], digits[point >> 4 & 15], digits[point & 15]};
-    append(to, escape, sizeof escape);
+    char bytes[sizeof "\\u0000" - 1];
+    struct buffer escape = {.at = bytes, .size = sizeof bytes};
+    append_string(&escape, "\\u");
+    append_hex(&escape, point, 4);
+    append(to, bytes, sizeof bytes);
   } else append_character(to, point);
 }
 

@@ -33,7 +33,7 @@ static void append_digest(struct buffer *to, struct text text) {
   uint64_t hash = 0xcbf29ce484222325u;
   for (size_t index = 0; index < text.length; index++)
     hash = (hash ^ (unsigned char)text.at[index]) * 0x100000001b3u;
-  for (int shift = 60; shift >= 0; shift -= 4) append(to, &"0123456789abcdef"[hash >> shift & 15], 1);
+  append_hex(to, hash, 16);
 }
 
 bool find_places(struct places *places) {

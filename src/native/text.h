@@ -46,6 +46,11 @@ static inline void append_number(struct buffer *to, unsigned long long number) {
   append(to, digits + at, sizeof digits - at);
 }
 
+/** The last so many hexadecimal digits of a number. */
+static inline void append_hex(struct buffer *to, unsigned long long number, unsigned digits) {
+  while (digits-- > 0) append(to, &"0123456789abcdef"[number >> 4 * digits & 15], 1);
+}
+
 /** Appends a NUL and returns the text as a string; NULL if it did not fit. */
 static inline const char *finish(struct buffer *buffer) {
   append(buffer, "", 1);

@@ -1,5 +1,5 @@
 // The vault: credentials in one encrypted file, for machines without a keychain. Its format is in `vault-file.ts`, its
-// key in `vault-key.ts`.
+// key in `vault-key.ts`; `vault-storage.ts` has it on the disk, and `rollback-guard.ts` notices that it was replaced.
 //
 // What it protects: an attacker who can read the file learns names, times and lengths, but no value. An attacker who can
 // write it cannot change, rename, swap, add, remove or roll back an entry without being detected. A whole older file in its
@@ -7,28 +7,22 @@
 // from the audit log. What it does not protect: an older file together with a log of that time opens as an older vault; and
 // an attacker who can read the daemon's memory has its keys and values. Every call reads the file again, one at a time; a
 // change has the file's lock, since two daemons may live.
-import { createHash, randomBytes } from 'node:crypto';
-import { constants, existsSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
 import type { VaultMark } from '../../audit/vault-mark.ts';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
-import { writeFileAtomic } from '../../os/file.ts';
-import { awaitLock } from '../../os/lock.ts';
 import type { Inheritance } from '../../wire/hello.ts';
+import { RollbackGuard } from './rollback-guard.ts';
 import type { Blobs, CredentialMetadata, Store, StoredValue, StoreState } from './store.ts';
 import {
   type Cost,
   create,
-  damaged,
   type Entry,
   type EntryKind,
   findEntry,
   type Keys,
   openEntry,
-  parse,
   readEntries,
-  render,
   unwrap,
   type VaultFile,
   withEntry,
@@ -41,6 +35,7 @@ import {
   newKeyDerivation,
   readKeyBytes,
 } from './vault-key.ts';
+import { VaultStorage } from './vault-storage.ts';
 
 /** The dependencies of a vault: its file, and the source of its key. */
 export interface VaultParts extends KeySource {
@@ -73,9 +68,6 @@ export interface Vault extends Store {
 
 const VALUE_LIMIT = 64 * 1024;
 const BLOB_LIMIT = 4 * 2 ** 20;
-const FILE_LIMIT = 64 * 2 ** 20;
-/** Milliseconds that a change waits for that of another process. */
-const LOCK_TIMEOUT = 10_000;
 
 /** Does not access the file yet: the first call does. */
 export function openVault(parts: VaultParts): Vault {
@@ -93,18 +85,16 @@ class FileVault implements Vault {
   readonly kind = 'vault';
   readonly blobs: Blobs;
   readonly #parts: VaultParts;
+  readonly #storage: VaultStorage;
+  readonly #guard: RollbackGuard;
   /** The keys, and the `sum` of the file that they belong to. */
   #unlocked: { readonly sum: string; readonly keys: Keys } | undefined;
-  /** The highest counter that this process has seen. */
-  #highestCounter = 0;
-  /** The file as this process has written or seen it last. */
-  #latest: VaultFile | undefined;
-  /** What the audit log says; asked once. */
-  #expected: Promise<Required<VaultMark> | undefined> | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(parts: VaultParts) {
     this.#parts = parts;
+    this.#storage = new VaultStorage(parts.file);
+    this.#guard = new RollbackGuard(parts.expected);
     this.blobs = {
       get: (name) => this.#enqueue(async () => readValue(await this.#open(), 'blob', name)),
       set: (name, bytes) =>
@@ -115,8 +105,8 @@ class FileVault implements Vault {
 
   create(passphrase?: string): Promise<string | undefined> {
     return this.#enqueue(async () => {
-      const { key, home, file, cost } = this.#parts;
-      const existing = await this.#read();
+      const { key, home, cost } = this.#parts;
+      const existing = await this.#storage.read();
       if (existing !== undefined) {
         await this.#unlock(existing, passphrase);
         return undefined;
@@ -128,11 +118,7 @@ class FileVault implements Vault {
         derivation,
         await deriveWrappingKey(derivation, await this.#secret(passphrase)),
       );
-      try {
-        writeFileAtomic(file, render(content), { exclusive: true });
-      } catch (cause) {
-        throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
-      }
+      this.#storage.create(content);
       this.accept();
       this.#keepKeys(content, keys);
       return createdKeyFile;
@@ -140,7 +126,7 @@ class FileVault implements Vault {
   }
 
   unlock(passphrase: string): Promise<void> {
-    return this.#enqueue(async () => this.#unlock(await this.#readExisting(), passphrase));
+    return this.#enqueue(async () => this.#unlock(await this.#storage.readExisting(), passphrase));
   }
 
   get(name: string): Promise<StoredValue | undefined> {
@@ -199,26 +185,24 @@ class FileVault implements Vault {
   }
 
   get mark(): VaultMark | undefined {
-    if (this.#latest === undefined) return undefined;
-    return { vault_counter: this.#latest.counter, vault_digest: digestOf(this.#latest) };
+    return this.#guard.mark;
   }
 
   accept(): void {
-    this.#expected = Promise.resolve(undefined);
-    this.#highestCounter = 0;
+    this.#guard.accept();
   }
 
   passOn(): Inheritance['vault'] | undefined {
     if (this.#parts.key !== 'passphrase' || this.#unlocked === undefined) return undefined;
     const { sum, keys } = this.#unlocked;
     const [box, mac] = [keys.box.toString('base64'), keys.mac.toString('base64')];
-    return { sum, box, mac, counter: this.#highestCounter };
+    return { sum, box, mac, counter: this.#guard.highestCounter };
   }
 
   inherit({ sum, box, mac, counter }: Inheritance['vault']): void {
     if (this.#parts.key !== 'passphrase') return;
     this.#unlocked = { sum, keys: { box: Buffer.from(box, 'base64'), mac: Buffer.from(mac, 'base64') } };
-    this.#highestCounter = counter;
+    this.#guard.highestCounter = counter;
   }
 
   async watch(): Promise<AsyncDisposable> {
@@ -252,7 +236,7 @@ class FileVault implements Vault {
         `"${name}" is longer than the vault takes, ${limit / 1024} KiB`,
       );
     }
-    using _lock = await this.#lock();
+    using _lock = await this.#storage.lock();
     const { content, keys, all } = await this.#open();
     const before = findEntry(all, kind, name)?.indexed?.version;
     let version = before;
@@ -263,47 +247,21 @@ class FileVault implements Vault {
   }
 
   async #remove(kind: EntryKind, name: string): Promise<boolean> {
-    using _lock = await this.#lock();
+    using _lock = await this.#storage.lock();
     const { content, keys, all } = await this.#open();
     if (findEntry(all, kind, name) === undefined) return false;
     this.#write(withoutEntry(content, keys, kind, name));
     return true;
   }
 
-  /** Two daemons may change the file: what one has read is not written over what the other wrote meanwhile. */
-  async #lock(): Promise<Disposable> {
-    const { file } = this.#parts;
-    let lock: Awaited<ReturnType<typeof awaitLock>>;
-    try {
-      // Without the file there is nothing to change, and perhaps no folder.
-      if (!existsSync(file)) return { [Symbol.dispose]() {} };
-      lock = await awaitLock(`${file}.lock`, LOCK_TIMEOUT);
-    } catch (cause) {
-      throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
-    }
-    if ('owner' in lock) return lock;
-    throw new WarderError('cannot-write', `cannot write ${file}: another process changes it`, {
-      hint: `if process ${lock.pid} is none of Warder's, remove ${file}.lock`,
-    });
-  }
-
   #write(content: VaultFile): void {
-    const { file } = this.#parts;
-    const text = render(content);
-    if (text.length > FILE_LIMIT)
-      throw new WarderError('credential-long', 'the vault is full: it holds 64 MiB');
-    try {
-      writeFileAtomic(file, text);
-    } catch (cause) {
-      throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
-    }
-    this.#highestCounter = content.counter;
-    this.#latest = content;
+    this.#storage.replace(content);
+    this.#guard.note(content);
   }
 
   /** Opens and verifies the file. Throws every code of an unavailable store. */
   async #open(): Promise<OpenedVault> {
-    const content = await this.#readExisting();
+    const content = await this.#storage.readExisting();
     if (this.#unlocked?.sum !== content.sum) {
       if (content.key.kind === 'passphrase' && this.#parts.key === 'passphrase') {
         throw new WarderError('vault-locked', 'the vault is locked: its passphrase is needed', {
@@ -315,31 +273,8 @@ class FileVault implements Vault {
     const keys = this.#unlocked?.keys;
     if (keys === undefined) throw new TypeError('an unlocked vault has keys');
     const all = readEntries(content, keys);
-    await this.#compare(content);
-    this.#highestCounter = content.counter;
-    this.#latest = content;
+    await this.#guard.check(content);
     return { content, keys, all };
-  }
-
-  /** Throws `vault-damaged` for another file than the one that was there last. */
-  async #compare(content: VaultFile): Promise<void> {
-    this.#expected ??= this.#ask();
-    const { vault_counter: counter = 0, vault_digest: digest } = (await this.#expected) ?? {};
-    if (content.counter < Math.max(this.#highestCounter, counter)) throw replaced('an older file');
-    if (content.counter === counter && digestOf(content) !== digest) throw replaced('another file');
-  }
-
-  /** Asks the log once, and again after a failure. */
-  async #ask(): Promise<Required<VaultMark> | undefined> {
-    try {
-      return await this.#parts.expected?.();
-    } catch (cause) {
-      this.#expected = undefined;
-      throw new WarderError('audit-broken', "the audit log, which has the vault's state, cannot be read", {
-        hint: '"warder audit verify" says what is wrong',
-        cause,
-      });
-    }
   }
 
   async #unlock(content: VaultFile, passphrase: string | undefined): Promise<void> {
@@ -380,7 +315,7 @@ class FileVault implements Vault {
   }
 
   #keepKeys({ sum }: VaultFile, keys: Keys): void {
-    if (this.#unlocked?.sum !== sum) this.#highestCounter = 0;
+    if (this.#unlocked?.sum !== sum) this.#guard.highestCounter = 0;
     this.#wipeKeys();
     this.#unlocked = { sum, keys };
   }
@@ -390,44 +325,6 @@ class FileVault implements Vault {
     this.#unlocked?.keys.mac.fill(0);
     this.#unlocked = undefined;
   }
-
-  async #readExisting(): Promise<VaultFile> {
-    const content = await this.#read();
-    if (content !== undefined) return content;
-    throw new WarderError('store-unset', `there is no vault at ${this.#parts.file}`, {
-      hint: 'run "warder init --store vault", or restore the file from a backup',
-    });
-  }
-
-  async #read(): Promise<VaultFile | undefined> {
-    let handle: FileHandle;
-    try {
-      handle = await open(this.#parts.file, constants.O_RDONLY | constants.O_NONBLOCK);
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
-      if (code === 'ENOENT') return undefined;
-      throw damaged(`its file cannot be read (${code})`);
-    }
-    try {
-      const stats = await handle.stat();
-      if (!stats.isFile()) throw damaged('it is not a regular file');
-      if (stats.size > FILE_LIMIT) throw damaged('its file is longer than 64 MiB');
-      return parse(await handle.readFile('utf8'));
-    } finally {
-      await handle.close();
-    }
-  }
-}
-
-function replaced(by: string): WarderError {
-  return new WarderError('vault-damaged', `the vault is damaged: it was replaced by ${by}`, {
-    hint: 'put the right file back; or, if you restored it from a backup, run "warder init --store vault --force": values that were set since then are lost',
-  });
-}
-
-/** The SHA-256 of the file. */
-function digestOf(content: VaultFile): string {
-  return createHash('sha256').update(render(content)).digest('hex');
 }
 
 const STATES: Readonly<Record<string, StoreState['state']>> = {

@@ -83,6 +83,18 @@ test('fifty sessions are flat over a day', { timeout: 120_000 }, async () => {
     }
   }
 
+  /** The log's file takes real time, and what follows it waits for a timer, so the clock goes on until the end is reached. */
+  async function ended(closed: readonly unknown[]): Promise<void> {
+    let isClosed = false;
+    void Promise.all(closed).then(() => {
+      isClosed = true;
+    });
+    while (!isClosed) {
+      await vi.advanceTimersByTimeAsync(100);
+      await settled();
+    }
+  }
+
   /** What there is once an hour more has passed. */
   async function hour() {
     for (let minute = 0; minute < 60; minute += PAUSE) {
@@ -93,15 +105,7 @@ test('fifty sessions are flat over a day', { timeout: 120_000 }, async () => {
     const [old] = sessions.splice(0, 1);
     old?.host.end();
     old?.server.exit(0);
-    // The log's file takes real time, and what follows it waits for a timer, so the clock goes on until the end is reached.
-    let isClosed = false;
-    void old?.closed.then(() => {
-      isClosed = true;
-    });
-    while (!isClosed) {
-      await vi.advanceTimersByTimeAsync(100);
-      await settled();
-    }
+    await ended([old?.closed]);
     sessions.push(await open());
     await settled();
   }
@@ -125,7 +129,7 @@ test('fifty sessions are flat over a day', { timeout: 120_000 }, async () => {
   expect(state.warnings).toEqual([]);
   expect(answered).toBe(24 * (60 / PAUSE) * SESSIONS);
   // A flush of the log, which takes real time, may be about to begin at the one moment and under way at the other.
-  await vi.waitFor(() => expect(vi.getTimerCount()).toBeLessThanOrEqual(before.timers));
+  await vi.waitFor(() => expect(vi.getTimerCount()).toBeLessThanOrEqual(before.timers), { timeout: 20_000 });
   // 9,600 calls lie in between: what each of them left would be 200 bytes.
   expect(after.memory - before.memory).toBeLessThan(2 * MIB);
   // One fetch a quarter of an hour, for all sessions together.
@@ -136,7 +140,7 @@ test('fifty sessions are flat over a day', { timeout: 120_000 }, async () => {
     host.end();
     server.exit(0);
   }
-  await Promise.all(sessions.map(({ closed }) => closed));
+  await ended(sessions.map(({ closed }) => closed));
   await watch[Symbol.asyncDispose]();
   values[Symbol.dispose]();
   await audit[Symbol.asyncDispose]();

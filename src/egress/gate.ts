@@ -43,7 +43,7 @@ export interface GateParts {
   readonly authority: Authority | undefined;
   readonly routes: Routes;
   /** The authorities that hosts are verified against. */
-  readonly upstreamTrust: tls.SecureContext;
+  readonly upstreamTrust: () => tls.SecureContext;
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
   readonly refreshes: Refreshes;
@@ -339,7 +339,7 @@ export class Gate implements Disposable {
   /** A connection to the host, with its certificate verified. */
   async #connectTls(destination: Destination, versions: readonly string[]): Promise<tls.TLSSocket> {
     const raw = await this.#parts.routes.dial(destination, true);
-    return this.#handshakes.connect(raw, destination.host, this.#parts.upstreamTrust, versions);
+    return this.#handshakes.connect(raw, destination.host, this.#parts.upstreamTrust(), versions);
   }
 
   /** The one exit for a connection that was refused, or failed before it was passed on. */

@@ -14,9 +14,8 @@ import type { Outbound } from './dial/outbound.ts';
 import { type EgressAudit, EgressLedger } from './ledger.ts';
 import { type Listener, serveNetwork, serveProxy } from './listener.ts';
 import { VirtualAddresses } from './names/virtual-addresses.ts';
-import { checkNodeHooks } from './node-hooks.ts';
 import { exchangeable, type RefreshTurns } from './refresh.ts';
-import { type RespondedCredential, SessionGate } from './session-gate.ts';
+import type { RespondedCredential } from './session-gate.ts';
 import { GateThread, type WatchedLocks } from './thread/gate-thread.ts';
 import { GateTurns } from './turns.ts';
 
@@ -118,13 +117,15 @@ export class Gates {
   async #openHere(request: WorkingGateRequest): Promise<WorkingGate> {
     const { outbound, guards, refreshes, onCredentialResponse, audit, clock, log } = this.#parts;
     const { profile, reach, route } = request;
+    // Its whole program is loaded where it works only.
+    const { SessionGate } = await import('./session-gate.ts');
     const session = new SessionGate({
       ...request,
       ...reach,
       profile: profile.name,
       durability: profile.audit.durability,
       dialler: await outbound.dialler(),
-      upstreamTrust: outbound.trust(),
+      upstreamTrust: () => outbound.trust(),
       ...{ audit, guards, refreshes, onCredentialResponse, clock, log },
       checkNode: () => this.#checkNode(),
     });
@@ -232,7 +233,7 @@ export class Gates {
 
   /** Tests this Node at the first call. */
   #checkNode(): Promise<void> {
-    this.#checked ??= checkNodeHooks();
+    this.#checked ??= import('./node-hooks.ts').then(({ checkNodeHooks }) => checkNodeHooks());
     return this.#checked;
   }
 }

@@ -40,7 +40,8 @@ export interface SessionGateParts {
   readonly network: readonly string[];
   readonly sealed: readonly string[];
   readonly dialler: Dialler;
-  readonly upstreamTrust: tls.SecureContext;
+  /** The authorities that hosts are verified against, read when the first is. */
+  readonly upstreamTrust: () => tls.SecureContext;
   readonly audit: EgressAudit;
   readonly guards: UsageLocks;
   readonly refreshes: Refreshes;

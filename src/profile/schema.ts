@@ -5,7 +5,7 @@ import { CREDENTIAL_NAME, CREDENTIAL_NAME_RULE } from '../wire/hello.ts';
 import { auth, fieldName } from './auth-schema.ts';
 import { source } from './credential.ts';
 import { describeEnum } from './schema-errors.ts';
-import { signing } from './signing.ts';
+import { signing } from './signing-schema.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 import { VARIABLE_PATTERN } from './variable.ts';
 

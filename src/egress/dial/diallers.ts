@@ -38,7 +38,7 @@ export class Diallers {
   }
 
   /** A dialler for one session. `takesAddresses`: of hosts that may be addresses. Throws URIError for a login that is badly encoded. */
-  make(proxy: ProxyData | undefined, trusted: tls.SecureContext, takesAddresses = false): Dialler {
+  make(proxy: ProxyData | undefined, trusted: () => tls.SecureContext, takesAddresses = false): Dialler {
     const lookups = new Lookups(this.#resolve, this.#clock);
     return new Dialler({
       resolve: (name) => lookups.resolve(name),
@@ -48,9 +48,9 @@ export class Diallers {
     });
   }
 
-  #proxyAt({ url, except }: ProxyData, trusted: tls.SecureContext): UpstreamProxy {
+  #proxyAt({ url, except }: ProxyData, trusted: () => tls.SecureContext): UpstreamProxy {
     if (this.#proxy?.url !== url)
-      this.#proxy = { url, proxy: new UpstreamProxy({ url: new URL(url), except, trusted }) };
+      this.#proxy = { url, proxy: new UpstreamProxy({ url: new URL(url), except, trusted: trusted() }) };
     return this.#proxy.proxy;
   }
 }

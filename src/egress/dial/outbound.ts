@@ -64,7 +64,7 @@ export class Outbound {
 
   /** A dialler for one session; `takesAddresses`: of hosts that may be addresses. Throws `config-invalid`, and the errors of resolving the proxy's login. */
   async dialler(takesAddresses = false): Promise<Dialler> {
-    return this.#diallers.make(await this.proxy(), this.trust(), takesAddresses);
+    return this.#diallers.make(await this.proxy(), () => this.trust(), takesAddresses);
   }
 
   #authorities(): string[] {

@@ -51,7 +51,7 @@ export interface ServeParts extends ThreadWays {
   readonly outbound: (
     data: GateData,
     proxy: ProxyData | undefined,
-  ) => { readonly dialler: Dialler; readonly upstreamTrust: SecureContext };
+  ) => { readonly dialler: Dialler; readonly upstreamTrust: () => SecureContext };
   /** Rejects on a Node without what the gate relies on. */
   readonly checkNode: (data?: GateData) => Promise<void>;
 }

@@ -166,3 +166,8 @@ export function ignoreDamage(error: unknown): undefined {
   if (error instanceof WarderError && error.code === 'credential-unfit') return undefined;
   throw error;
 }
+
+/** Counts the changes of a record; 0 where there is none. */
+export function serialOf(record: AccountRecord | undefined): number {
+  return record?.serial ?? 0;
+}

@@ -8,43 +8,16 @@
 //   - new tokens that cannot be stored are not used and not dropped: they are kept, with the lock, until they are stored.
 //   - `invalid_grant` ends an account only if the store still has the token that failed.
 //   - a server that is not reached ends nothing.
-import { asWarderError, WarderError } from '../../errors.ts';
+import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
-import { refusalOf } from '../oauth/refusal.ts';
-import {
-  type AccountRecord,
-  digestOf,
-  type EndReason,
-  endedRecord,
-  endOf,
-  ignoreDamage,
-} from './account-record.ts';
+import { type AccountRecord, digestOf, endedRecord, ignoreDamage, serialOf } from './account-record.ts';
 import type { AccountLock, AccountStore } from './account-store.ts';
 import { BackOff } from './back-off.ts';
+import { type ExchangeRecord, OneRenewal, type Renewal } from './one-renewal.ts';
 import { StoredAccount } from './stored-account.ts';
 import { UnstoredTokens } from './unstored.ts';
 import { untilAborted } from './until-aborted.ts';
-
-/** What one renewal gives: the members of the record that it changes. */
-export type Renewed = Pick<AccountRecord, 'tokens' | 'obtained'> & Partial<AccountRecord>;
-
-/** How tokens become new ones without a person. Throws what the authorization server's refusal is, or that it is not reached. */
-export interface Renewal {
-  /** Whether there is a way from this record to new tokens. */
-  isPossible(record: AccountRecord): boolean;
-  /** The token that it spends, if it may be used only once. */
-  spends(record: AccountRecord): string | undefined;
-  renew(record: AccountRecord): Promise<Renewed>;
-  /** The authorization server does not know the client that the record is bound to. */
-  forgetClient(record: AccountRecord): Promise<void>;
-}
-
-/** For the log. */
-export interface ExchangeRecord {
-  readonly outcome: 'stored' | 'refused' | 'failed' | 'kept' | 'superseded';
-  readonly reason?: string;
-}
 
 export interface AccountParts {
   readonly profile: string;
@@ -65,6 +38,7 @@ export class Account implements AsyncDisposable {
   #queue: Promise<unknown> = Promise.resolve();
   #renewing: { readonly failed: string | undefined; readonly done: Promise<void> } | undefined;
   readonly #unstored: UnstoredTokens;
+  readonly #renewal: OneRenewal;
   /** The digest of an access token that the remote server has refused, though it was new. */
   #rejected: string | undefined;
   readonly #closed = new AbortController();
@@ -77,6 +51,13 @@ export class Account implements AsyncDisposable {
       (record, lock) => this.#stored.write(record, lock),
       (record) => parts.exchanged(record, { outcome: 'stored' }),
     );
+    this.#renewal = new OneRenewal({
+      ...parts,
+      stored: this.#stored,
+      unstored: this.#unstored,
+      backOff: this.#backOff,
+      freshness: () => this.#freshness(),
+    });
   }
 
   get profile(): string {
@@ -220,130 +201,7 @@ export class Account implements AsyncDisposable {
   async #renewUnderLock(failed: string | undefined): Promise<void> {
     // The store may ask its user to unlock it: not while others wait for the lock.
     await this.#parts.store.read(this.#parts.profile, true);
-    await this.#transact((lock) => this.#renewOnce(failed, lock));
-  }
-
-  async #renewOnce(failed: string | undefined, lock: AccountLock): Promise<void> {
-    const { renewal, profile, log } = this.#parts;
-    const { fitting: newest } = await this.#stored.read();
-    if (newest === undefined) return;
-    const accessToken = newest.tokens?.accessToken;
-    const isOther = accessToken !== undefined && accessToken !== failed;
-    if (isOther && (failed !== undefined || this.#freshness() === 'fresh')) return;
-    if (!renewal.isPossible(newest)) {
-      // A token that is refused may be good for another request; one that has ended is not.
-      if (newest.tokens !== undefined && this.#freshness() === 'over')
-        await this.#end(newest, 'expired', failed, lock);
-      return;
-    }
-    const { pending } = this.#backOff;
-    if (pending !== undefined) throw pending;
-    const spent = renewal.spends(newest);
-    const isInterrupted = spent !== undefined && newest.sent?.token === digestOf(spent);
-    if (isInterrupted) {
-      const sent = new Date(newest.sent?.at ?? 0).toISOString();
-      log.warn({ profile, sent }, 'a refresh was sent and its answer never stored: it is tried once more');
-    }
-    const marked = await this.#mark(newest, spent, lock);
-    if (!lock.isHeld()) throw lockLost(profile);
-    let renewed: Renewed;
-    try {
-      renewed = await renewal.renew(marked);
-    } catch (error) {
-      await this.#failed(error, marked, { isInterrupted, failed, lock });
-      return;
-    }
-    this.#backOff.reset();
-    const serial = marked.serial + 1;
-    await this.#keep(
-      { ...marked, ...renewed, serial, sent: undefined, ended: undefined },
-      marked.serial,
-      lock,
-    );
-  }
-
-  /** Stores that a refresh is about to be sent. The store's refusal is the end of it: nothing was sent. */
-  async #mark(newest: AccountRecord, spent: string | undefined, lock: AccountLock): Promise<AccountRecord> {
-    if (spent === undefined) return newest;
-    const sent = { at: this.#parts.clock.now(), token: digestOf(spent) };
-    const marked = { ...newest, serial: newest.serial + 1, sent };
-    await this.#stored.write(marked, lock);
-    return marked;
-  }
-
-  /** A renewal has failed: the tokens go only if the authorization server has said so of these. */
-  async #failed(
-    error: unknown,
-    marked: AccountRecord,
-    about: {
-      readonly isInterrupted: boolean;
-      readonly failed: string | undefined;
-      readonly lock: AccountLock;
-    },
-  ): Promise<void> {
-    const { exchanged, renewal, log, profile } = this.#parts;
-    const { isInterrupted, failed, lock } = about;
-    const refusal = refusalOf(error)?.error;
-    const end = endOf(refusal, isInterrupted);
-    const known = asWarderError(error, 'a fault in Warder ended a refresh');
-    this.#backOff.failed(known);
-    if (end === undefined) {
-      exchanged(marked, { outcome: 'failed', reason: reasonOf(error) });
-      // An answer came: what was sent is not spent, unless an earlier one was lost. Without an answer nobody knows.
-      if (refusal !== undefined && !isInterrupted && marked.sent !== undefined)
-        await this.#stored
-          .write({ ...marked, serial: marked.serial + 1, sent: undefined }, lock)
-          .catch((cause) => log.warn({ profile, error: reasonOf(cause) }, 'the mark of a refresh stays'));
-      throw known;
-    }
-    exchanged(marked, { outcome: 'refused', ...(refusal !== undefined && { reason: refusal }) });
-    const { fitting } = await this.#stored.read();
-    if (fitting === undefined || renewal.spends(fitting) !== renewal.spends(marked)) return;
-    if (end === 'client') await renewal.forgetClient(marked);
-    await this.#end(fitting, end, failed, lock);
-  }
-
-  /** Ends an account. An access token that has not ended yet may still be sent, unless it was refused or the client is gone. */
-  async #end(
-    record: AccountRecord,
-    why: EndReason,
-    failed: string | undefined,
-    lock: AccountLock,
-  ): Promise<void> {
-    const { log, profile } = this.#parts;
-    const { tokens } = record;
-    log.warn({ profile, why }, 'an account has to be signed in to again');
-    const isLeft =
-      why !== 'client' &&
-      tokens?.expiresAt !== undefined &&
-      tokens.accessToken !== failed &&
-      this.#freshness() !== 'over';
-    const kept = isLeft ? { ...tokens, refreshToken: undefined } : undefined;
-    await this.#stored.write({ ...endedRecord(record, why), tokens: kept }, lock);
-  }
-
-  /** Stores new tokens before anybody gets them. `before`: the serial that the store has unless somebody did not wait. */
-  async #keep(record: AccountRecord, before: number, lock: AccountLock): Promise<void> {
-    const { exchanged, log, profile } = this.#parts;
-    try {
-      const { stored } = await this.#stored.read({ recover: ignoreDamage, aside: true });
-      if (serialOf(stored) !== before) {
-        // What is stored is what a person, or another daemon, has put there.
-        log.error({ profile }, 'an account was changed during its refresh: what is stored counts');
-        exchanged(record, { outcome: 'superseded' });
-        return this.#stored.adopt(stored);
-      }
-      await this.#stored.write(record, lock);
-      exchanged(record, { outcome: 'stored' });
-    } catch (error) {
-      const known = asWarderError(error, 'a fault in Warder ended a refresh');
-      // A store that will never take them: the account is to be signed in to again, and the error says why it cannot be.
-      const isLost = known.code === 'credential-long';
-      exchanged(record, { outcome: isLost ? 'failed' : 'kept', reason: known.code });
-      log.error({ profile, error: known.code }, 'new tokens cannot be stored');
-      if (!isLost) this.#unstored.keep(record, lock);
-      throw known;
-    }
+    await this.#transact((lock) => this.#renewal.run(failed, lock));
   }
 
   /** Runs changes of the account one at a time, in this process and in all. */
@@ -364,27 +222,7 @@ export class Account implements AsyncDisposable {
   }
 }
 
-function serialOf(record: AccountRecord | undefined): number {
-  return record?.serial ?? 0;
-}
-
 /** Where no store was chosen there are no accounts. */
 function ignoreUnset(error: unknown): void {
   if (!(error instanceof WarderError && error.code === 'store-unset')) throw error;
-}
-
-function reasonOf(error: unknown): string {
-  const refusal = refusalOf(error)?.error;
-  if (refusal !== undefined) return refusal;
-  return error instanceof WarderError ? error.code : 'daemon-internal';
-}
-
-function lockLost(profile: string): WarderError {
-  return new WarderError(
-    'sign-in-failed',
-    `the lock of the account of "${profile}" was removed by somebody`,
-    {
-      hint: 'try again; no program but Warder should change the folder "remote" below its state folder',
-    },
-  );
 }

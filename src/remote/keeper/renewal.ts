@@ -1,7 +1,7 @@
 // How the tokens of a profile become new ones without a person: by a refresh token, or by what they were got with.
 import type { Clock } from '../../os/clock.ts';
-import type { Renewal } from './account.ts';
 import type { AccountStore } from './account-store.ts';
+import type { Renewal } from './one-renewal.ts';
 import type { ProfileClient } from './profile-client.ts';
 
 export function renewalOf(

@@ -15,8 +15,9 @@ import { acts } from './exchange.ts';
 import { errorCodeIn, failure, namesSession, refusalFor, statusProblem } from './failure.ts';
 import { Flow } from './flow.ts';
 import { followStream, StreamGone } from './follow-stream.ts';
-import { Handshake, readIntroduction, sessionIn, versionIn } from './handshake.ts';
+import { Handshake, sessionIn, versionIn } from './handshake.ts';
 import { type OpenRequest, OpenRequests } from './open-requests.ts';
+import { renewedSession } from './renewed-session.ts';
 import { exchangeInSession, noSession, type Session } from './session.ts';
 import type { SseEvent } from './sse.ts';
 import { StandingStream } from './standing-stream.ts';
@@ -300,34 +301,11 @@ export class SessionPipe implements Pipe {
   }
 
   async #reopen(forgotten: Session): Promise<boolean> {
-    const { initialize, initialized } = this.#handshake;
-    const signal = this.#closing.signal;
     forgotten.controller.abort();
-    if (initialize === undefined) return false;
-    const fresh = noSession();
-    const response = await exchangeInSession(this.#parts, 'POST', fresh, {
-      message: initialize,
-      signal,
-      headTime: NOTICE_TIME,
-    });
-    const id = sessionIn(this.#parts.server, response.headers);
-    const result = await readIntroduction(response, initialize.id ?? 0, this.#flow);
-    if (result === undefined || !this.#handshake.isSame(result)) {
-      this.#parts.listener.lost('the server has ended the session, and introduces itself in another way now');
-      return false;
-    }
-    const session: Session = { ...fresh, id, version: versionIn(result) };
-    const rest = [...(initialized === undefined ? [] : [initialized]), ...this.#handshake.rest()];
-    for (const message of rest) {
-      const { body } = await exchangeInSession(this.#parts, 'POST', session, {
-        message,
-        signal,
-        headTime: NOTICE_TIME,
-      });
-      discard(body);
-    }
+    const session = await renewedSession(this.#parts, this.#handshake, this.#flow, this.#closing.signal);
+    if (session === undefined) return false;
     this.#session = session;
-    if (initialized !== undefined) this.#standing.open(session);
+    if (this.#handshake.initialized !== undefined) this.#standing.open(session);
     this.#parts.log.info(
       { server: this.#parts.server.host },
       'the server had forgotten the session: a new one is open',

@@ -22,7 +22,7 @@ import { openFetch, type RemoteFetch } from './http/fetch.ts';
 import { credentialLedger } from './http/ledger.ts';
 import { badAnswer } from './http/problem.ts';
 import { type Found, probeServer } from './probe/probe-server.ts';
-import type { SignInQuestion } from './sign-in/sign-in.ts';
+import type { SignInQuestion } from './sign-in/waiting.ts';
 import { OPENERS } from './transport/open.ts';
 import { EraVerdicts } from './transport/verdicts.ts';
 import { RemoteUpstream } from './upstream.ts';

@@ -6,7 +6,7 @@ import { accountName } from '../../profile/auth.ts';
 import { type Authorized, type Authorizer, type RefusedAnswer, signInNeeded } from '../authorizer.ts';
 import { type Challenge, parseChallenge } from '../oauth/challenge.ts';
 import { StepUps } from '../oauth/scopes.ts';
-import type { Waiting } from '../sign-in/sign-in.ts';
+import type { Waiting } from '../sign-in/waiting.ts';
 import type { AccountRecord } from './account-record.ts';
 import type { OpenAccount } from './open-account.ts';
 import { markOf } from './token-mark.ts';

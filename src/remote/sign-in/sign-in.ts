@@ -6,7 +6,7 @@ import { addAbortListener } from 'node:events';
 import { asWarderError, WarderError } from '../../errors.ts';
 import type { Browser } from '../../os/browser.ts';
 import type { Clock } from '../../os/clock.ts';
-import type { ConsentOutcome, HostDialog, OpenConsent } from '../../relay/consent.ts';
+import type { ConsentOutcome } from '../../relay/consent.ts';
 import type { Account } from '../keeper/account.ts';
 import { type AccountRecord, ignoreDamage } from '../keeper/account-record.ts';
 import type { AccountStore } from '../keeper/account-store.ts';
@@ -14,6 +14,7 @@ import { type Phase, Phases } from './phases.ts';
 import { type Plan, planSignIn, type SignInWish } from './plan.ts';
 import type { ClientParts } from './registration.ts';
 import { signedInRecord } from './signed-in-record.ts';
+import { given, isAnswer, refusalBy, type Waiting, waitingText } from './waiting.ts';
 import { type DeviceShown, isUnknownClient, type Paste, type SignedIn, signInAsPlanned } from './ways.ts';
 import { within } from './within.ts';
 
@@ -28,30 +29,6 @@ export interface SignInParts extends ClientParts {
   readonly clock: Clock;
 }
 
-/** A question of a session to its user. */
-export interface SignInQuestion {
-  /** The number of the request that waits; empty: none. */
-  readonly call: string;
-  /** The host of the remote server. */
-  readonly name: string;
-  readonly details: readonly string[];
-  /** The relay's id of that request, if the server has it already. */
-  readonly id?: number | undefined;
-  /** The dialog that the host has for that request. */
-  readonly dialog?: HostDialog | undefined;
-}
-
-/** A session that waits. */
-export interface Waiting {
-  /** The relay's id of a request that the server has already. */
-  readonly id?: number | undefined;
-  readonly call: string;
-  readonly ask: (question: SignInQuestion) => OpenConsent;
-  readonly signal: AbortSignal;
-  readonly waits: (text: string) => void;
-  readonly dialog?: HostDialog | undefined;
-}
-
 /** Milliseconds that the command line has to agree, and a person to sign in with a browser. */
 const ASK_TIME = 600_000;
 const SIGN_IN_TIME = 300_000;
@@ -59,15 +36,6 @@ const SIGN_IN_TIME = 300_000;
 const DEVICE_TIME = 1_800_000;
 /** For what is no error of anybody else. */
 export const FAULT = 'a fault in Warder ended the sign-in';
-
-/** Outcomes of a question that no person has given. */
-const NOT_ANSWERED = [
-  'consent.nobody',
-  'consent.timeout',
-  'consent.rate',
-  'consent.withdrawn',
-  'consent.unrecorded',
-];
 
 export class SignIn {
   readonly id = randomBytes(8).toString('hex');
@@ -218,36 +186,28 @@ export class SignIn {
     return { [Symbol.dispose]: () => open.withdraw() };
   }
 
-  #answered({ decision, reason, rule }: ConsentOutcome): WarderError | undefined {
-    if (decision === 'allow') {
-      this.#agreed.resolve({ by: rule, opens: true });
+  #answered(outcome: ConsentOutcome): WarderError | undefined {
+    if (outcome.decision === 'allow') {
+      this.#agreed.resolve({ by: outcome.rule, opens: true });
       return undefined;
     }
-    const isAnswer = !NOT_ANSWERED.includes(rule);
-    const error = new WarderError(
-      isAnswer ? 'sign-in-denied' : 'sign-in-needed',
-      `cannot use "${this.profile}": ${reason ?? 'the user has not agreed to sign in'}`,
-      { hint: `run: warder login ${this.profile}` },
-    );
-    if (isAnswer && this.phase === 'asking') {
+    const error = refusalBy(outcome, this.profile);
+    if (isAnswer(outcome) && this.phase === 'asking') {
       this.#isDenied = true;
       this.#fail(error);
     }
     return error;
   }
 
-  /** What the host is told while it waits. */
   #tell({ waits }: Waiting): void {
-    const host = this.#plan === undefined ? '' : new URL(this.#plan.trust.issuer).host;
-    if (this.#device !== undefined) {
-      waits(`waiting for the user to sign in at ${this.#device.url} with the code ${this.#device.code}`);
-    } else if (this.#page !== undefined) {
-      waits(
-        this.#isOpened
-          ? `waiting for the user to sign in at ${host}, in the browser; if the page is gone: warder login ${this.profile}`
-          : `waiting for the user to sign in at ${host}: run: warder login ${this.profile}`,
-      );
-    } else if (this.phase === 'planning') waits('finding out where to sign in');
+    const text = waitingText({
+      phase: this.phase,
+      profile: this.profile,
+      issuer: this.#plan?.trust.issuer,
+      device: this.#device,
+      page: this.#page && { isOpened: this.#isOpened },
+    });
+    if (text !== undefined) waits(text);
   }
 
   /** From the plan to the stored account. Never rejects. */
@@ -352,17 +312,4 @@ export class SignIn {
     this.#agreed.reject(error);
     this.#phases.enter('failed');
   }
-}
-
-/** The one who waited has given up. */
-function given(signal: AbortSignal, profile: string): WarderError {
-  const { reason } = signal;
-  if (reason instanceof WarderError) return reason;
-  return new WarderError(
-    'sign-in-needed',
-    `cannot use "${profile}": the request was cancelled before the sign-in`,
-    {
-      hint: `run: warder login ${profile}`,
-    },
-  );
 }

@@ -131,12 +131,17 @@ export class LineSplitter {
       }
     }
     while (at < chunk.length) {
+      // Of those without anything between them there may be very many.
+      if (chunk[at] === LINE_FEED) {
+        at++;
+        continue;
+      }
       const feed = chunk.indexOf(LINE_FEED, at);
       if (feed < 0) break;
       if (feed - at > this.#limit) {
         this.#gather(chunk.subarray(at, feed));
         this.#finish(chunk.subarray(feed, feed + 1));
-      } else if (feed > at) {
+      } else {
         this.#listener.line(chunk, at, feed);
       }
       at = feed + 1;

@@ -27,7 +27,9 @@ export interface WaitingLine {
 
 export class Inbox<Known> implements LineListener {
   readonly #options: InboxOptions<Known>;
-  #waiting: (WaitingLine | Oversize)[] = [];
+  #waiting: (WaitingLine | Oversize | undefined)[] = [];
+  /** The first of them: there may be so many that to move the others up each time would take long. */
+  #first = 0;
   /** The long line that is looked through. */
   #current: WaitingLine | undefined;
   /** What waits is taken in a later turn. */
@@ -61,9 +63,10 @@ export class Inbox<Known> implements LineListener {
 
   /** Takes nothing more of what waits, and returns it. */
   clear(): WaitingLine[] {
-    const left = this.#waiting.filter((item) => 'bytes' in item);
+    const left = this.#waiting.filter((item) => item !== undefined && 'bytes' in item);
     if (this.#current !== undefined) left.unshift(this.#current);
     this.#waiting = [];
+    this.#first = 0;
     this.#current = undefined;
     this.#isResting = false;
     return left;
@@ -84,14 +87,18 @@ export class Inbox<Known> implements LineListener {
     const { slices, turns, inspect, take, oversize } = this.#options;
     let isFirst = mayTake;
     while (this.isIdle) {
-      const item = this.#waiting[0];
-      if (item === undefined) return;
+      const item = this.#waiting[this.#first];
+      if (item === undefined) {
+        if (this.#first > 0) this.#waiting = [];
+        this.#first = 0;
+        return;
+      }
       if (!isFirst && !turns.mayTake()) {
         this.#rest();
         return;
       }
       isFirst = false;
-      this.#waiting.shift();
+      this.#waiting[this.#first++] = undefined;
       if (!('bytes' in item)) oversize(item);
       else if (item.end - item.start <= LONG) take(item.bytes, item.start, item.end, undefined);
       else {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { giveBack, LineSplitter, type Oversize } from '../../../src/json/lines.ts';
 
 function split(limit: number) {
@@ -144,4 +144,20 @@ describe('the memory of a line', () => {
     for (const line of lines) giveBack(line);
     expect(lines.map(({ length }) => length)).toEqual([2 * MIB, 5, 2 * MIB]);
   });
+});
+
+test('W-RELAY-6 line feeds with nothing between them cost no search each', () => {
+  const lines: string[] = [];
+  const splitter = new LineSplitter(
+    {
+      line: (bytes, start, end) => void lines.push(bytes.toString('latin1', start, end)),
+      oversize: () => {},
+    },
+    100,
+  );
+  const chunk = Buffer.from(`${'\n'.repeat(1000)}one\n${'\n'.repeat(1000)}two\n\n`);
+  const searched = vi.spyOn(chunk, 'indexOf');
+  splitter.push(chunk);
+  expect(lines).toEqual(['one', 'two']);
+  expect(searched).toHaveBeenCalledTimes(2);
 });

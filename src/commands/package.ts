@@ -235,6 +235,7 @@ function list(context: Context): void {
   const rows = store.list().map((stored) => ({
     ...lockData(stored.lock),
     installed: stored.installed,
+    codeCache: stored.code ?? null,
     profiles: uses.filter((use) => store.isUsed(stored, use)).map(({ profile }) => profile),
   }));
   if (context.json) terminal.json(rows);
@@ -246,9 +247,10 @@ function list(context: Context): void {
         row.digest.slice(0, 19),
         String(row.dependencies),
         row.installed ? row.locked : 'not installed',
+        row.codeCache === null ? '-' : `${(row.codeCache / 2 ** 20).toFixed(1)} MiB`,
         row.profiles.join(', ') || '-',
       ]),
-      ['PACKAGE', 'DIGEST', 'DEPENDENCIES', 'LOCKED', 'PROFILES'],
+      ['PACKAGE', 'DIGEST', 'DEPENDENCIES', 'LOCKED', 'CODE CACHE', 'PROFILES'],
     );
 }
 

@@ -10,6 +10,8 @@ import { parseSpec, unscopedName } from './spec.ts';
 export interface InstalledPackage {
   readonly lock: PackageLock;
   readonly root: string;
+  /** The folder of its code cache, if there is one for this Node. */
+  readonly code?: string | undefined;
 }
 
 /** The command that starts a package's bin. */
@@ -18,6 +20,8 @@ export interface BinCommand {
   readonly args: readonly string[];
   /** Variables that name folders of the package with code. */
   readonly env: Readonly<Record<string, string>>;
+  /** The folders that it needs. */
+  readonly roots: readonly string[];
 }
 
 /** In the arguments and variables of a bundle's server: its folder, which is another one on each machine. */
@@ -28,7 +32,14 @@ const FOLDER = `\${__dirname}`;
  * Python if it is a Python program of PyPI, otherwise by its `#!` line. A bundle's arguments name its script, if it has one.
  * Throws `package-bin` if there is no such bin, or if none is named and there are several.
  */
-export function resolveBin({ lock, root }: InstalledPackage, bin: string | undefined): BinCommand {
+export function resolveBin(installed: InstalledPackage, bin: string | undefined): BinCommand {
+  const { root, code } = installed;
+  const command = commandOf(installed, bin);
+  if (code === undefined || command.command !== process.execPath) return { ...command, roots: [root] };
+  return { ...command, env: { ...command.env, NODE_COMPILE_CACHE: code }, roots: [root, code] };
+}
+
+function commandOf({ lock, root }: InstalledPackage, bin: string | undefined): Omit<BinCommand, 'roots'> {
   if ('mcpb' in lock && lock.mcpb.runtime !== 'binary') return interpreter(lock.mcpb, root);
   const names = Object.keys(lock.bin);
   const own = unscopedName(parseSpec(lock.package));
@@ -62,7 +73,7 @@ export function withinPackage({ lock, root }: InstalledPackage, text: string): s
   return 'mcpb' in lock ? text.replaceAll(FOLDER, () => root) : text;
 }
 
-function interpreter(bundle: McpbLock, root: string): BinCommand {
+function interpreter(bundle: McpbLock, root: string): Omit<BinCommand, 'roots'> {
   const env = folders(bundle, root);
   return bundle.python === undefined
     ? { command: process.execPath, args: [], env }

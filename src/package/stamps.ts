@@ -64,6 +64,25 @@ export class StampFiles {
     writeFileAtomic(file, Buffer.concat([Buffer.from(`${macOf(key, content).toString('hex')}\n`), content]));
   }
 
+  /** Writes a statement with a MAC. `kind` is part of what it covers. Throws the system's error. */
+  writeStatement(file: string, kind: string, text: string): void {
+    const key = this.#key() ?? this.#newKey();
+    writeFileAtomic(file, `${statementMac(key, kind, text).toString('hex')}\n${text}`);
+  }
+
+  /** Whether a file has just this statement, made with the key. */
+  hasStatement(file: string, kind: string, text: string): boolean {
+    const key = this.#key();
+    if (key === undefined) return false;
+    try {
+      const said = readFileSync(file);
+      const wanted = Buffer.from(`${statementMac(key, kind, text).toString('hex')}\n${text}`);
+      return said.length === wanted.length && timingSafeEqual(said, wanted);
+    } catch {
+      return false;
+    }
+  }
+
   /** The key; undefined if there is none, or if anybody else may have read or written it. */
   #key(): Buffer | undefined {
     const stat = lstatSync(this.#keyFile, { throwIfNoEntry: false });
@@ -85,4 +104,9 @@ export class StampFiles {
 
 function macOf(key: Buffer, content: Buffer): Buffer {
   return createHmac('sha256', key).update(content).digest();
+}
+
+/** Stamps begin with a brace, so that neither is ever taken for the other. */
+function statementMac(key: Buffer, kind: string, text: string): Buffer {
+  return macOf(key, Buffer.from(`${kind}\n${text}`));
 }

@@ -2,9 +2,10 @@
 // (src/package/lock-files.ts, src/package/trees.ts). Registries differ in how they resolve and install
 // (src/package/registry.ts).
 import { join } from 'node:path';
-import { WarderError } from '../errors.ts';
+import { catchWarderError, WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
-import type { InstalledPackage } from './bin.ts';
+import { type InstalledPackage, resolveBin } from './bin.ts';
+import { bytesIn, type CodeRunner } from './code-cache.ts';
 import { asWriteError } from './files.ts';
 import {
   diffLocks,
@@ -31,11 +32,15 @@ export interface StoreOptions {
   readonly progress: (text: string, isNote?: boolean) => void;
   /** How files are compared with their stamps; by default in this process. */
   readonly matchesStamps?: StampCheck | undefined;
+  /** Runs a package's program to make its code cache; by default none is made. */
+  readonly runForCode?: CodeRunner | undefined;
 }
 
 /** A lock in the store. */
 export interface StoredLock extends LockFile {
   readonly installed: boolean;
+  /** Bytes of its code cache for this Node; undefined if there is none. */
+  readonly code: number | undefined;
 }
 
 export class PackageStore {
@@ -64,13 +69,14 @@ export class PackageStore {
   async lock(use: PackageUse, scripts: ScriptChoice, reinstall = false): Promise<PackageLock> {
     const before = this.find(use);
     if (before && !reinstall && this.#trees.root(before) !== undefined) {
-      await this.verify(use, true);
+      await this.#verifyTree(use, before, true);
       if (this.#locks.adopt(use.profile, before)) {
         this.#options.progress(
           `${before.package} was locked for all profiles; "${use.profile}" has its own lock now`,
           true,
         );
       }
+      await this.#makeCode(before);
       return before;
     }
     return this.#install(
@@ -100,23 +106,24 @@ export class PackageStore {
   locate(use: PackageUse): InstalledPackage {
     const lock = this.find(use);
     const root = lock && this.#trees.root(lock);
-    if (lock !== undefined && root !== undefined) return { lock, root };
+    if (lock !== undefined && root !== undefined) return { lock, root, code: this.#trees.code(lock)?.root };
     throw unlockedError(use);
   }
 
   /**
    * Checks a locked tree against its digest (`Trees.check`), and that the Python of a package of PyPI is the one that it
-   * was locked for. Throws `package-unlocked`, `package-python`, or `package-changed` with the names of the files.
+   * was locked for; its code cache too, if it has one. Throws `package-unlocked`, `package-python`, or `package-changed` with the names of the files.
    */
   async verify(use: PackageUse, full: boolean): Promise<InstalledPackage> {
-    const installed = this.locate(use);
-    const { lock } = installed;
-    const [changed] = await Promise.all([
-      this.#trees.check(lock, full),
-      this.#checkPython(lock, use.profile, lock.package, lock.pinned),
+    const { lock, root } = this.locate(use);
+    const cache = this.#trees.code(lock);
+    const [, changed] = await Promise.all([
+      this.#verifyTree(use, lock, full),
+      cache === undefined ? [] : this.#trees.checkCode(cache, full),
     ]);
-    if (changed.length > 0) throw changedError(use.profile, lock, changed);
-    return installed;
+    if (changed.length > 0)
+      throw changedError(lock, changed, `"warder package lock ${use.profile}" makes it again`);
+    return { lock, root, code: cache?.root };
   }
 
   /** Checks that the Python of a locked package is the one that it was locked for, and nothing else. Throws `package-python`. */
@@ -127,9 +134,14 @@ export class PackageStore {
 
   /** Every lock, by package and profile. */
   list(): StoredLock[] {
-    return this.#locks
-      .list()
-      .map((each) => ({ ...each, installed: this.#trees.root(each.lock) !== undefined }));
+    return this.#locks.list().map((each) => {
+      const code = this.#trees.code(each.lock);
+      return {
+        ...each,
+        installed: this.#trees.root(each.lock) !== undefined,
+        code: code && bytesIn(code.root),
+      };
+    });
   }
 
   /** Whether a lock is the one that a profile runs by. */
@@ -154,6 +166,37 @@ export class PackageStore {
     this.#options.progress(`resolving ${formatSpec(spec)}`);
     using folder = this.#trees.create();
     return await this.#options.registry(spec.registry).resolve(spec, folder.path, before);
+  }
+
+  async #verifyTree({ profile }: PackageUse, lock: PackageLock, full: boolean): Promise<void> {
+    const [changed] = await Promise.all([
+      this.#trees.check(lock, full),
+      this.#checkPython(lock, profile, lock.package, lock.pinned),
+    ]);
+    if (changed.length === 0) return;
+    const bundle = 'mcpb' in lock ? ' --bundle FILE' : '';
+    throw changedError(
+      lock,
+      changed,
+      `"warder package lock ${profile} --again${bundle}" installs it again from its hashes`,
+    );
+  }
+
+  /** Makes the code cache of a package of npm, if it has none that is in order. What fails leaves none: a start compiles then. */
+  async #makeCode(lock: PackageLock): Promise<void> {
+    const { runForCode, progress } = this.#options;
+    const root = this.#trees.root(lock);
+    if (runForCode === undefined || root === undefined || !('npm' in lock)) return;
+    const command = catchWarderError(() => resolveBin({ lock, root }, undefined));
+    if (command instanceof WarderError || command.command !== process.execPath) return;
+    const cache = this.#trees.code(lock);
+    if (cache !== undefined && (await this.#trees.checkCode(cache, true)).length === 0) return;
+    progress('compiling its modules in a sandbox');
+    try {
+      await this.#trees.makeCode(lock, (folder) => runForCode({ root, folder, args: command.args }));
+    } catch (error) {
+      if (!(asWriteError(error) instanceof WarderError)) throw error;
+    }
   }
 
   /** Throws `package-python` if the Python of a package is not what it was when the package was resolved. */
@@ -216,6 +259,7 @@ export class PackageStore {
       };
       await this.#trees.place(folder, lock);
       this.#locks.write(profile, lock);
+      await this.#makeCode(lock);
       return lock;
     } catch (error) {
       throw asWriteError(error);
@@ -263,7 +307,8 @@ export function unlockedError({ profile, spec }: PackageUse): WarderError {
   );
 }
 
-function changedError(profile: string, lock: PackageLock, files: readonly string[]): WarderError {
+/** `mend`: what puts it in order. */
+function changedError(lock: PackageLock, files: readonly string[], mend: string): WarderError {
   const shown = files
     .slice(0, 5)
     .map((file) => `"${file}"`)
@@ -272,8 +317,6 @@ function changedError(profile: string, lock: PackageLock, files: readonly string
   return new WarderError(
     'package-changed',
     `the package "${lock.package}" is not what was locked: ${shown}${more}`,
-    {
-      hint: `do not run it; "warder package lock ${profile} --again${'mcpb' in lock ? ' --bundle FILE' : ''}" installs it again from its hashes`,
-    },
+    { hint: `do not run it; ${mend}` },
   );
 }

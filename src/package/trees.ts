@@ -1,25 +1,24 @@
 // The installed trees. They are shared by digest: profiles whose locks have the same digest run the same files, and a tree
 // that is in order is never replaced.
 //
-//     state/packages/<id>-<digest12>/tree/       what the registry's client installed
-//     state/packages/<id>-<digest12>/listing     the tree's files (src/package/tree.ts)
-//     state/packages/<id>-<digest12>/stamps      size, times and inode of each file when it was last hashed (src/package/stamps.ts)
+//     state/packages/<id>-<digest12>/tree/       what the registry's client installed, with listing and stamps beside it
+//                                                (src/package/checked-trees.ts)
+//     state/packages/<id>-<digest12>/code/       what V8 made of it (src/package/code-cache.ts)
 //     state/packages/.new-<random>/              an installation in progress; renamed when it is complete
 //
 // A crash leaves at most a `.new-` or `.old-` folder; `sweep` removes it.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../os/clock.ts';
-import { asWriteError, isFolder, listFolder, makeReadOnly, makeWritable, writeFile } from './files.ts';
+import { CheckedTrees } from './checked-trees.ts';
+import { type CodeCache, CodeCaches } from './code-cache.ts';
+import { asWriteError, isFolder, listFolder, makeWritable } from './files.ts';
 import type { PackageLock } from './lock.ts';
 import { idOf } from './lock-files.ts';
 import type { StampCheck } from './stamp-check.ts';
 import { StampFiles } from './stamps.ts';
-import { diffListings, matchesStamps, readTree, type Tree, treeDigest } from './tree.ts';
-
-/** After this time all files are hashed again, whether or not their stamps changed. Milliseconds. */
-const FULL_CHECK_INTERVAL = 24 * 60 * 60_000;
+import { readTree, type Tree } from './tree.ts';
 
 /** A folder of the store for an installation in progress, removed with all that is in it unless it was placed. */
 export interface NewFolder extends Disposable {
@@ -29,15 +28,15 @@ export interface NewFolder extends Disposable {
 /** The trees in a folder. */
 export class Trees {
   readonly #folder: string;
-  readonly #clock: Clock;
-  readonly #stamps: StampFiles;
-  readonly #matches: StampCheck;
+  readonly #checked: CheckedTrees;
+  readonly #codes: CodeCaches;
 
-  constructor(folder: string, clock: Clock, matches: StampCheck = matchesStamps) {
+  /** `matches`: how files are compared with their stamps; by default in this process. */
+  constructor(folder: string, clock: Clock, matches?: StampCheck) {
     this.#folder = folder;
-    this.#clock = clock;
-    this.#matches = matches;
-    this.#stamps = new StampFiles(folder);
+    const stamps = new StampFiles(folder);
+    this.#checked = new CheckedTrees(stamps, clock, matches);
+    this.#codes = new CodeCaches(stamps, this.#checked);
   }
 
   /** The root of a lock's tree; undefined if it is not installed. */
@@ -58,13 +57,8 @@ export class Trees {
   }
 
   /** Makes the tree of a new folder read-only, hashes it, and writes its listing and stamps. */
-  async seal({ path }: NewFolder): Promise<Tree> {
-    const root = join(path, 'tree');
-    makeReadOnly(root);
-    const tree = await readTree(root);
-    writeFile(join(path, 'listing'), tree.listing);
-    this.#writeStamps(path, tree);
-    return tree;
+  seal({ path }: NewFolder): Promise<Tree> {
+    return this.#checked.seal(path);
   }
 
   /** Moves a new tree to its place. A tree with the same files stays, because sessions may run from it. */
@@ -73,8 +67,7 @@ export class Trees {
     if (!existsSync(target)) return renameSync(path, target);
     const present = await readTree(join(target, 'tree')).catch(() => undefined);
     if (present?.digest === lock.digest) {
-      writeFile(join(target, 'listing'), present.listing);
-      this.#writeStamps(target, present);
+      this.#checked.record(target, present);
       return;
     }
     const old = join(this.#folder, `.old-${randomBytes(6).toString('hex')}`);
@@ -83,24 +76,25 @@ export class Trees {
     remove(old);
   }
 
-  /**
-   * Checks a lock's tree against its digest, and returns what differs; empty if it is in order. If all stamps match and
-   * the last full check is less than a day old, that is enough; otherwise, or with `full`, every file is hashed.
-   */
-  async check(lock: PackageLock, full: boolean): Promise<readonly string[]> {
-    const folder = this.#path(lock);
-    const root = join(folder, 'tree');
-    const listing = readListing(join(folder, 'listing'));
-    if (listing === undefined || treeDigest(listing) !== lock.digest) return ['(the list of its files)'];
-    const saved = this.#stamps.read(join(folder, 'stamps'), lock.digest);
-    const age = saved && this.#clock.now() - saved.checked;
-    const recent = age !== undefined && age >= 0 && age < FULL_CHECK_INTERVAL;
-    if (saved && recent && !full && (await this.#matches(root, saved.records))) return [];
-    const tree = await readTree(root);
-    const difference = diffListings(listing.toString('utf8'), tree.listing);
-    if (difference) return [...difference.changed, ...difference.added, ...difference.removed];
-    this.#writeStamps(folder, tree);
-    return [];
+  /** Checks a lock's tree against its digest, and returns what differs; as `CheckedTrees.check`. */
+  check(lock: PackageLock, full: boolean): Promise<readonly string[]> {
+    return this.#checked.check(this.#path(lock), lock.digest, full);
+  }
+
+  /** The code cache of a lock's tree that was made by the Node that runs this; undefined if there is none. */
+  code(lock: PackageLock): CodeCache | undefined {
+    return this.#codes.find(this.#path(lock), lock.digest);
+  }
+
+  /** Checks a code cache, and returns what differs. */
+  checkCode(cache: CodeCache, full: boolean): Promise<readonly string[]> {
+    return this.#codes.check(cache, full);
+  }
+
+  /** Makes the code cache of a lock's tree in place of those that there are. `run` fills an empty folder. */
+  async makeCode(lock: PackageLock, run: (folder: string) => Promise<void>): Promise<void> {
+    using folder = this.create();
+    await this.#codes.make(this.#path(lock), lock.digest, folder.path, run);
   }
 
   /** Removes all trees but those of `keep`, and what a crash left. Returns the names of those that have no lock in `known`. */
@@ -119,22 +113,6 @@ export class Trees {
   #path(lock: PackageLock): string {
     const digest = lock.digest.slice('sha256:'.length, 'sha256:'.length + 12);
     return join(this.#folder, `${idOf(lock)}-${digest}`);
-  }
-
-  #writeStamps(folder: string, tree: Tree): void {
-    try {
-      this.#stamps.write(join(folder, 'stamps'), tree, this.#clock.now());
-    } catch (error) {
-      throw asWriteError(error);
-    }
-  }
-}
-
-function readListing(file: string): Buffer | undefined {
-  try {
-    return readFileSync(file);
-  } catch {
-    return undefined;
   }
 }
 

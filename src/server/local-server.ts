@@ -257,7 +257,7 @@ async function commandOf(
   profile: Profile,
   server: LocalServer,
   session: string,
-  { packages, audit }: StartParts,
+  { packages, audit, sandboxKind }: StartParts,
 ): Promise<{
   command: string;
   bin: readonly string[];
@@ -276,10 +276,13 @@ async function commandOf(
   const use = { profile: profile.name, spec: parseSpec(server.package) };
   try {
     const ready = await packages.verify(use, false);
-    const { command, args, env: paths } = resolveBin(ready, server.bin);
+    // A cache is used where the sandbox has it read-only: no server may write what a later start executes.
+    const isReadOnly = profile.sandbox?.off !== true && (await sandboxKind()) === 'bubblewrap';
+    const { code, ...uncompiled } = ready;
+    const { command, args, env: paths, roots } = resolveBin(isReadOnly ? ready : uncompiled, server.bin);
     const within = (text: string): string => withinPackage(ready, text);
     const pinned = { package: server.package, digest: ready.lock.digest };
-    return { command, bin: args, roots: [ready.root], within, paths, pinned };
+    return { command, bin: args, roots, within, paths, pinned };
   } catch (error) {
     if (error instanceof WarderError && error.code === 'package-changed') {
       const digest = packages.find(use)?.digest ?? '';

@@ -2,7 +2,7 @@
 // network, and what happens if its files are changed. The tests of this file share a home and an npm cache.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, chmodSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
 
@@ -183,6 +183,53 @@ test('W-PKG-3 a package whose file was changed does not run: exit code 77, the f
   expect(await answer('everything')).toBe('Echo: hello');
   await home.done(['audit', 'verify']);
 });
+
+test('W-PKG-18 a server has its code cache read-only in a sandbox, and none without one', async () => {
+  const profile = readFileSync(profileOf('thinking'), 'utf8');
+  writeFileSync(profileOf('bare'), `${profile.replace(/^sandbox:\n(?: .*\n)*/m, '')}sandbox:\n  off: true\n`);
+  await home.done(['package', 'lock', 'bare']);
+  const seen = async (name: string): Promise<{ cache: string | undefined; mount: string | undefined }> => {
+    await using host = home.run(name);
+    await host.initialize();
+    await host.request('tools/list');
+    await host.call('sequentialthinking', servers.thinking?.arguments ?? {});
+    const [server] = globSync('/proc/[0-9]*/cmdline').filter((file) => {
+      const [program = '', script = ''] = read(file).split('\0');
+      return program === process.execPath && script.startsWith(home.dir);
+    });
+    const of = dirname(server ?? '');
+    const cache = /(?:^|\0)NODE_COMPILE_CACHE=([^\0]*)/.exec(read(join(of, 'environ')))?.[1];
+    const mount = read(join(of, 'mountinfo'))
+      .split('\n')
+      .map((line) => line.split(' '))
+      .find(([, , , , place]) => place === cache)?.[5];
+    return { cache, mount };
+  };
+  const { cache, mount } = await seen('thinking');
+  expect(cache).toMatch(/^.*server-sequential-thinking@[^/]*\/code\/[0-9a-f]{12}\/tree$/);
+  expect(mount).toMatch(/^ro\b/);
+  expect(await seen('bare')).toEqual({ cache: undefined, mount: undefined });
+
+  // What is changed in it is refused as the package's own files are.
+  const [file = ''] = globSync(join(cache ?? '', '*/*'));
+  chmodSync(file, 0o644);
+  appendFileSync(file, 'more');
+  const run = await home.warder(['run', 'thinking']);
+  expect(run).toMatchObject({ code: 77, stdout: '' });
+  expect(run.stderr).toMatch(/of its code cache/);
+  expect(home.audit('trust.change').at(-1)).toMatchObject({ what: 'package', outcome: 'refused' });
+  await home.done(['package', 'lock', 'thinking']);
+  expect(await answer('thinking')).toMatch(/thoughtNumber/);
+});
+
+/** A file of a process; empty where it has gone or is another user's. */
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 test('W-TRUST-22 an update is shown before it is installed, and a dry run changes nothing', async () => {
   const before = readFileSync(profileOf('memory'), 'utf8');

@@ -5,6 +5,7 @@ import { type RegistriesOptions, userRegistries } from '../../package/registries
 import { PackageStore } from '../../package/store.ts';
 import type { Context } from '../command.ts';
 import type { Progress } from '../terminal/progress.ts';
+import { sandboxedCode } from './code-run.ts';
 import { sandboxedScripts } from './install-scripts.ts';
 
 interface Opening extends Pick<RegistriesOptions, 'python' | 'bundle'> {
@@ -28,6 +29,7 @@ export function openPackageStore(context: Context, { python, bundle, told }: Ope
     clock,
     registry: userRegistries({ env: process.env, progress, runScripts, python, bundle }),
     progress,
+    runForCode: sandboxedCode(context.places, homedir()),
   });
 }
 

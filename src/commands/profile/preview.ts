@@ -106,11 +106,11 @@ function resolveLaunch(
     return { file, args: server.args, env: {}, roots: [], shown: file };
   }
   const ready = packages.locate({ profile: name, spec: parseSpec(server.package) });
-  const { command, args, env } = resolveBin(ready, server.bin);
+  const { command, args, env, roots } = resolveBin(ready, server.bin);
   const file = findCommand({ ...at, command });
   const own = server.args.map((arg) => withinPackage(ready, arg));
   const script = [...args, ...own].find((arg) => arg.startsWith(`${ready.root}/`));
-  return { file, args: [...args, ...own], env, roots: [ready.root], shown: script ?? file };
+  return { file, args: [...args, ...own], env, roots, shown: script ?? file };
 }
 
 /** The PATH of a server with this `env`. */

@@ -435,6 +435,7 @@ describe('an invalid profile', () => {
       'DYLD_INSERT_LIBRARIES',
       'NODE_OPTIONS',
       'NODE_PATH',
+      'NODE_COMPILE_CACHE',
       'PYTHONPATH',
     ],
     ...[

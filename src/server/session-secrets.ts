@@ -1,5 +1,5 @@
-// The secret values of one session: all that its servers were given since it was opened, and the tokens that are used for a
-// remote one. Its host sees none of them, and no log contains one.
+// The secret values of one session: those that its servers were given, the last few of each credential, and the tokens that are
+// used for a remote one. Its host sees none of them, and no log contains one.
 import type { Redactor } from '../credential/redact.ts';
 import type { Log } from '../os/log.ts';
 import type { Redactors } from './redactors.ts';
@@ -8,11 +8,15 @@ import type { NamedValue } from './started-server.ts';
 /** Shorter values, in characters, are not redacted: they also occur by chance. */
 const MIN_REDACTED_LENGTH = 8;
 
+/** How many values of a credential count: a session may stay open for weeks, and its credential expire every quarter of an hour. */
+const MOST_VALUES = 8;
+
 export class SessionSecrets {
   readonly #profile: string;
   readonly #log: Log;
   readonly #redactors: Redactors;
-  /** By value: the name that takes its place. */
+  readonly #used: () => readonly NamedValue[];
+  /** By value: the name that takes its place. The one that was given last is the last. */
   readonly #given = new Map<string, string>();
   #tokens: ReadonlyMap<string, string> = new Map();
   /** Values that are too short, and were reported. */
@@ -20,20 +24,34 @@ export class SessionSecrets {
   /** Found when it is needed. */
   #made: ReturnType<Redactors['of']> | undefined;
 
-  constructor(profile: string, log: Log, redactors: Redactors) {
+  /** `used`: the values that the server has which runs now. They count, however many were given since. */
+  constructor(profile: string, log: Log, redactors: Redactors, used: () => readonly NamedValue[]) {
     this.#profile = profile;
+    this.#used = used;
     this.#redactors = redactors;
     this.#log = log;
   }
 
-  /** Adds the values of a server that is started. Returns what redacts all so far. */
+  /** Adds the values of a server that is started. Returns what redacts all that counts now. */
   add(values: readonly NamedValue[]): Redactor {
     for (const { value, variable } of this.#redactable(values)) {
+      if (this.#given.get(value) === variable) {
+        // The newest again.
+        this.#given.delete(value);
+        this.#given.set(value, variable);
+      }
       if (this.#given.has(value)) continue;
       this.#given.set(value, variable);
       this.#made = undefined;
+      this.#forgetOldest(variable);
     }
     return this.redactor;
+  }
+
+  #forgetOldest(variable: string): void {
+    const own = [...this.#given].flatMap(([value, name]) => (name === variable ? [value] : []));
+    const used = new Set(this.#used().map(({ value }) => value));
+    for (const value of own.slice(0, -MOST_VALUES)) if (!used.has(value)) this.#given.delete(value);
   }
 
   /** Replaces the tokens. Returns what redacts all that counts now. */

@@ -116,7 +116,7 @@ export class Sessions {
       connections: 0,
       stale: undefined,
       confirmations: Promise.withResolvers(),
-      secrets: new SessionSecrets(profile.name, log, this.#redactors),
+      secrets: new SessionSecrets(profile.name, log, this.#redactors, () => entry.started?.credentials ?? []),
       trust: undefined,
       agreement: new SessionAgreement(),
       consent: undefined,

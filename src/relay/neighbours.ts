@@ -10,7 +10,7 @@ const RECENT = 100;
  * What messages may take in one turn of the event loop while others are at work: of one session, and of all that wait
  * together. Milliseconds.
  */
-export const TURN = 0.06;
+export const TURN = 0.03;
 
 /** The turns of all sessions of a daemon. */
 export class Neighbours {

@@ -67,7 +67,7 @@ async function killed(warder) {
 
 /** What there is of the daemon once nothing is to be done any more. */
 async function facts({ home, pid }, sessions) {
-  await sleep(2500);
+  await sleep(4000);
   const files = readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const ofLog = (entry) => entry.parentPath.includes('/audit');
   return {

@@ -62,8 +62,13 @@ export const BUDGETS = {
   tokenResponse: MIB,
   /** For the turn of a request that exchanges a refresh token. */
   refresh: 30_000,
-  /** A streamed response: what is forwarded at once, and what waits until the server has read it. */
+  /**
+   * A streamed response: what is forwarded at once; the same while the gate's slices take less than `quick`; and what waits
+   * until the server has read it.
+   */
   batch: 64 * KIB,
+  largeBatch: 256 * KIB,
+  quick: 1,
   unread: 256 * KIB,
   /** Pieces that are written although Node would rather wait: a piece may be one byte, and takes hundreds. */
   writes: 1024,

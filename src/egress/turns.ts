@@ -24,6 +24,8 @@ export class GateTurns implements Disposable {
   readonly #meter: TurnMeter;
   /** A slice runs: what it adds waits for it. */
   #running = false;
+  /** Milliseconds of the last slice. */
+  #latest = Number.POSITIVE_INFINITY;
   /** Milliseconds of slices in this turn of the loop. */
   #spent = 0;
   /** The next turn of the loop will be noticed. */
@@ -44,6 +46,11 @@ export class GateTurns implements Disposable {
   /** The longest turn so far, in milliseconds. */
   get longest(): number {
     return this.#meter.longest;
+  }
+
+  /** Whether the last slice was quick: the next may have more to do. */
+  get isQuick(): boolean {
+    return this.#latest < BUDGETS.quick;
   }
 
   /** Runs what an event causes. */
@@ -149,6 +156,7 @@ export class GateTurns implements Disposable {
       this.#running = false;
     }
     const ms = this.#clock.monotonic() - began;
+    this.#latest = ms;
     this.#spent += ms;
     this.#count(ms);
   }

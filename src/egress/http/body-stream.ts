@@ -73,7 +73,8 @@ class BodyStream {
     body.on('data', (piece: Buffer<ArrayBuffer>) => {
       this.#pieces.push(piece);
       this.#length += piece.length;
-      if (this.#length >= BUDGETS.batch) this.#flush();
+      const most = parts.turns.isQuick ? BUDGETS.largeBatch : BUDGETS.batch;
+      if (this.#length >= most) this.#flush();
       else this.#scheduled ??= setImmediate(this.#flush);
     });
     body.once('end', () => {

@@ -36,6 +36,18 @@ function gateTurns(): {
   };
 }
 
+test('[W-EGR-11] a slice may have more to do only after a quick one', () => {
+  const { turns, take } = gateTurns();
+  const quick = (ms: number): boolean => {
+    turns.run(() => take(ms));
+    return turns.isQuick;
+  };
+  expect(turns.isQuick).toBe(false);
+  expect(quick(BUDGETS.quick / 4)).toBe(true);
+  expect(quick(BUDGETS.quick / 4)).toBe(true);
+  expect(quick(BUDGETS.quick)).toBe(false);
+});
+
 test('[W-EGR-11] the slices of a gate get a few milliseconds of each turn of the loop, however many wait', async () => {
   const { turns, take } = gateTurns();
   const done: number[] = [];

@@ -10,13 +10,14 @@ import {
   LANES,
   LOOP,
   LOWEST_BIT,
+  lazyModule,
   loadVector,
   NOT_BELOW,
   PAGE,
   RETURN,
+  type SmallModule,
   SPLAT,
   set,
-  smallModule,
   V128,
   vector,
 } from '../wire/web-assembly.ts';
@@ -68,10 +69,7 @@ export interface StringMarks {
   count(bytes: Uint8Array, from: number, to: number): number;
 }
 
-function make(): StringMarks | undefined {
-  const made = smallModule(3, PAGES, BODY);
-  if (made === undefined) return undefined;
-  const { memory, run } = made;
+function wrap({ memory, run }: SmallModule): StringMarks {
   const data = new Uint8Array(memory, 0, CAPACITY + LANES);
   return {
     places: new Uint16Array(memory, PAGE),
@@ -85,10 +83,8 @@ function make(): StringMarks | undefined {
   };
 }
 
-let marks: StringMarks | undefined | 'not yet' = 'not yet';
-
-/** Made at the first use; undefined where there are no vectors. */
-export function stringMarks(): StringMarks | undefined {
-  if (marks === 'not yet') marks = make();
-  return marks;
-}
+/** Undefined where there are no vectors. */
+export const stringMarks: () => StringMarks | undefined = lazyModule(
+  { parameters: 3, pages: PAGES, body: () => BODY },
+  wrap,
+);

@@ -34,15 +34,31 @@ export interface SmallModule {
   readonly run: (...values: number[]) => number;
 }
 
+/** What a module is made of: a function of so many integers that returns one, over a memory of so many pages of 64 KiB. */
+export interface SmallModuleText {
+  readonly parameters: number;
+  readonly pages: number;
+  /** The function's locals and instructions, without the length. */
+  readonly body: () => readonly number[];
+}
+
 /**
- * Makes a module of a function of `parameters` integers that returns one. `body`: its locals and instructions, without the
- * length. Undefined where there is no WebAssembly, or one without vectors.
+ * Gives a module, made at the first use, as `wrap` makes it of its function and memory. Undefined where there is no
+ * WebAssembly, or one without vectors.
  */
-export function smallModule(
-  parameters: number,
-  pages: number,
-  body: readonly number[],
-): SmallModule | undefined {
+export function lazyModule<T>(text: SmallModuleText, wrap: (module: SmallModule) => T): () => T | undefined {
+  let made: { readonly wrapped: T | undefined } | undefined;
+  return () => {
+    if (made === undefined) {
+      const module = smallModule(text);
+      made = { wrapped: module && wrap(module) };
+    }
+    return made.wrapped;
+  };
+}
+
+function smallModule({ parameters, pages, body: write }: SmallModuleText): SmallModule | undefined {
+  const body = write();
   const bytes = Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, [1, 0x60, parameters, ...Array<number>(parameters).fill(I32), 1, I32]),

@@ -10,13 +10,13 @@ import {
   IF,
   LANES,
   LOOP,
+  lazyModule,
   loadVector,
   NOT_BELOW,
   natural,
   PAGE,
   RETURN,
   set,
-  smallModule,
   unsigned,
   V128,
   vector,
@@ -47,19 +47,18 @@ interface Memory {
   readonly run: (clear: number, last: number, step: number) => number;
 }
 
-let made: Memory | undefined | 'not yet' = 'not yet';
-
-function load(): Memory | undefined {
-  if (made !== 'not yet') return made;
-  const module = smallModule(3, PAGES, body());
-  made = module && { bytes: new Uint8Array(module.memory), run: module.run };
-  made?.bytes.set(new Uint8Array(LAST.buffer, LAST.byteOffset, LAST.byteLength), LAST_AT);
-  made?.bytes.set(
-    new Uint8Array(LAST_BUT_ONE.buffer, LAST_BUT_ONE.byteOffset, LAST_BUT_ONE.byteLength),
-    LAST_BUT_ONE_AT,
-  );
-  return made;
-}
+const load: () => Memory | undefined = lazyModule(
+  { parameters: 3, pages: PAGES, body },
+  ({ memory, run }) => {
+    const bytes = new Uint8Array(memory);
+    bytes.set(new Uint8Array(LAST.buffer, LAST.byteOffset, LAST.byteLength), LAST_AT);
+    bytes.set(
+      new Uint8Array(LAST_BUT_ONE.buffer, LAST_BUT_ONE.byteOffset, LAST_BUT_ONE.byteLength),
+      LAST_BUT_ONE_AT,
+    );
+    return { bytes, run };
+  },
+);
 
 /** Whose tables are in the memory. */
 let owner: FoldedSkip | undefined;

@@ -15,12 +15,12 @@ import {
   LANES,
   LOOP,
   LOWEST_BIT,
+  lazyModule,
   loadVector,
   NOT_BELOW,
   RETURN,
   SPLAT,
   set,
-  smallModule,
   V128,
   vector,
 } from '../../wire/web-assembly.ts';
@@ -41,15 +41,10 @@ interface Module {
   readonly find: (from: number, to: number) => number;
 }
 
-/** Made at the first use; `undefined` where there is no WebAssembly, or one without vectors. */
-let made: Module | undefined | 'not yet' = 'not yet';
-
-function load(): Module | undefined {
-  if (made !== 'not yet') return made;
-  const module = smallModule(2, PAGES, body());
-  made = module && { memory: new Uint8Array(module.memory), find: module.run };
-  return made;
-}
+const load: () => Module | undefined = lazyModule(
+  { parameters: 2, pages: PAGES, body },
+  ({ memory, run }) => ({ memory: new Uint8Array(memory), find: run }),
+);
 
 export class StartFilter {
   readonly #module: Module;

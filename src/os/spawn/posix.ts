@@ -1,5 +1,6 @@
 // Starts programs by posix_spawn(3). The C library lets the child run in this process's memory until it is the program, and
-// this thread waits for that: less than a millisecond, however large this process is.
+// the thread waits for that: less than a millisecond, however large this process is, but several on a machine on which many
+// programs start at once. So of those only the first is waited for here, and the others by threads of the pool.
 import { closeSync } from 'node:fs';
 import { type OnReadOpts, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
@@ -18,6 +19,13 @@ const SHELL = '/bin/sh';
 
 /** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID */
 const FLAGS = 0x04 | 0x08 | 0x80;
+/** Milliseconds after the start of a program within which another one belongs to the same burst. */
+const BURST = 20;
+/** How many threads of the pool start programs. It has four. */
+const MAX_THREADS = 3;
+/** More characters than that do not fit in what a call in a thread is given. */
+const MAX_THREAD_TEXT = 16_384;
+
 /** More bytes than any C library needs: glibc's take 80, 336 and 128. */
 const ACTIONS_SIZE = 512;
 const ATTRIBUTES_SIZE = 1024;
@@ -64,6 +72,9 @@ function bind(koffi: typeof import('koffi')['default']): (options: SpawnOptions)
     setFlags(attributes, FLAGS) !== 0;
   if (refused) throw new Error('the C library is too old');
 
+  const threads = new Threads();
+  let last = Number.NEGATIVE_INFINITY;
+
   const pairOf = (): readonly [own: number, given: number] => {
     const pair = Buffer.alloc(8);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) !== 0) throw systemError(koffi.errno());
@@ -102,16 +113,46 @@ function bind(koffi: typeof import('koffi')['default']): (options: SpawnOptions)
       const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
       if ([cwd, ...words, ...variables].some((text) => text.includes('\0'))) throw systemError(EINVAL);
       const pid = Buffer.alloc(4);
-      const run = (path: string, argv: readonly string[]): number =>
-        posixSpawn(pid, path, actions, attributes, [...argv, null], [...variables, null]);
-      const failure = run(file, words);
-      check(failure === ENOEXEC ? run(SHELL, [SHELL, ...words]) : failure);
+      const isBurst = performance.now() - last < BURST;
+      last = performance.now();
+      const length = [...words, ...variables].reduce((sum, text) => sum + text.length, 0);
+      const run = (path: string, argv: readonly string[]): number | Promise<number> => {
+        const given = [pid, path, actions, attributes, [...argv, null], [...variables, null]] as const;
+        return isBurst && length < MAX_THREAD_TEXT ? threads.call(posixSpawn, given) : posixSpawn(...given);
+      };
+      const failure = await run(file, words);
+      check(failure === ENOEXEC ? await run(SHELL, [SHELL, ...words]) : failure);
       return childOf(pid.readInt32LE(0), own.splice(0), sources, given, endings, reader);
     } finally {
       if (made) actionsDestroy(actions);
       for (const descriptor of [...own, ...given, ...moved]) closeSync(descriptor);
     }
   };
+}
+
+/** Threads of the pool that call the C library. They live as long as this process: a child may want to end with its parent thread. */
+class Threads {
+  #busy = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  async call(
+    called: Pick<ReturnType<import('koffi').LibraryHandle['func']>, 'async'>,
+    given: readonly unknown[],
+  ): Promise<number> {
+    while (this.#busy >= MAX_THREADS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#busy++;
+    try {
+      return await new Promise((resolve, reject) => {
+        called.async(...given, (error: Error | null, result: number) => {
+          if (error === null) resolve(result);
+          else reject(error);
+        });
+      });
+    } finally {
+      this.#busy--;
+      this.#waiting.shift()?.();
+    }
+  }
 }
 
 /** `own`: this side's ends of the pipes, in order. `given`: the child's ends. */

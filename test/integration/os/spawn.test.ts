@@ -1,6 +1,7 @@
 // Programs as they are started: by posix_spawn(3), and by Node where that cannot be. Both do the same.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -11,9 +12,27 @@ import { loadPosixSpawn } from '../../../src/os/spawn/posix.ts';
 import { type Child, loadSpawn, type Spawn, type SpawnOptions } from '../../../src/os/spawn.ts';
 
 const posix = await loadPosixSpawn();
+/** Just after another program, so by a thread of the pool. */
+const beside =
+  (spawn: Spawn): Spawn =>
+  async (options) => {
+    const other = spawn({ file: '/bin/true', args: [], cwd: '/', env: {} });
+    try {
+      return await spawn(options);
+    } finally {
+      const { ended, stdio } = await other;
+      await ended;
+      for (const stream of stdio) if (stream instanceof Socket) stream.destroy();
+    }
+  };
 const WAYS: readonly [string, Spawn][] = [
   ['node', spawnByNode],
-  ...(posix === undefined ? [] : ([['posix_spawn', posix]] as [string, Spawn][])),
+  ...(posix === undefined
+    ? []
+    : ([
+        ['posix_spawn', posix],
+        ['posix_spawn in a thread', beside(posix)],
+      ] as [string, Spawn][])),
 ];
 
 let folder = '';
@@ -43,6 +62,24 @@ test.runIf(process.platform === 'linux')('on Linux programs are started by posix
 });
 
 describe.each(WAYS)('by %s', (_way, spawn) => {
+  test('of many that start at once each has its own words, streams and end', async () => {
+    const numbers = Array.from({ length: 30 }, (_, at) => at);
+    const ended = await Promise.all(
+      numbers.map(async (at) => {
+        if (at % 10 === 9) return spawn(shell('', { file: `${folder}/none` })).catch(({ code }) => code);
+        // Long ones too, which are more than a thread is given.
+        const env = { WORD: `${at}`, ...(at % 10 === 8 && { LONG: 'x'.repeat(100_000) }) };
+        const child = await spawn(shell(`read line; echo "$line $WORD \${#LONG}"; exit ${at}`, { env }));
+        child.stdin.end(`to ${at}\n`);
+        const { out, code } = await outcome(child);
+        return `${out.trim()} ${code}`;
+      }),
+    );
+    expect(ended).toEqual(
+      numbers.map((at) => (at % 10 === 9 ? 'ENOENT' : `to ${at} ${at} ${at % 10 === 8 ? 100_000 : 0} ${at}`)),
+    );
+  });
+
   test('a program gets exactly its arguments, environment and folder', async () => {
     const script = `printf '%s|' "$0" "$@"; pwd; env -u PWD -u SHLVL -u _ | sort`;
     const child = await spawn({

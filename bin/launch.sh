@@ -11,7 +11,18 @@ start() {
   fi
   exec "$node" "$program" "$@"
 }
-if [ -x "$node" ] && [ -f "$program" ]; then start "$@"; fi
+# A Node that cannot be executed, of another machine for instance, is as one that is gone: bash goes on where it is told to,
+# dash ends, and begins again without it.
+if [ -z "${WARDER_NODE_FAILED-}" ] && [ -x "$node" ] && [ -f "$program" ]; then
+  # shellcheck disable=SC3044
+  if [ -n "${BASH_VERSION-}" ]; then
+    shopt -s execfail
+  else
+    trap 'WARDER_NODE_FAILED=1 exec /bin/sh "$0" "$@"' EXIT
+  fi
+  start "$@"
+fi
+unset WARDER_NODE_FAILED
 
 # The shell has read no further than this if the record holds.
 recorded_node=$node

@@ -1,5 +1,5 @@
 // bin/launch.sh under the shells that systems have, with Nodes that only say what they were started with.
-import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { daemonCommand } from '../../../src/os/connect.ts';
@@ -54,6 +54,32 @@ describe.each(SHELLS.map((shell) => ({ name: shell.join(' '), shell })))('with $
       const refused = await machine.run(shell, ['run', 'x'], { path: '', input: initialize });
       expect(refused.code).toBe(69);
       expect(JSON.parse(refused.stdout).error.message).toContain(node);
+    },
+  );
+
+  test.each([
+    // Busybox takes a file that the kernel does not know for a script, and is that script then.
+    ...(shell[0] === 'busybox' ? [] : [['of another machine', '\x7fELF\x02\x01\x01']]),
+    ['whose interpreter is gone', '#!/nowhere/at/all\n'],
+  ])(
+    'W-HOST-1 the recorded Node is one %s: another is found, or the host is answered',
+    async (_what, bytes) => {
+      using machine = new Machine();
+      const broken = machine.node(join(machine.dir, 'broken/bin/node'));
+      machine.record(broken);
+      writeFileSync(broken, bytes);
+      const refused = await machine.run(shell, ['run', 'a b'], { path: '/usr/bin:/bin', input: initialize });
+      expect(refused.code).toBe(69);
+      expect(JSON.parse(refused.stdout)).toMatchObject({
+        id: 0,
+        error: {
+          message: expect.stringContaining(broken),
+          data: { hint: expect.stringContaining('install Node') },
+        },
+      });
+      const node = machine.node(join(machine.home, '.nvm/versions/node/v24.2.0/bin/node'));
+      const found = await machine.run(shell, ['run', 'a b'], { path: '/usr/bin:/bin' });
+      expect(found).toMatchObject({ code: 0, stdout: `${node}\n${machine.program}\nrun\na b\n` });
     },
   );
 

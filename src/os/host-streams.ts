@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { HostDescriptors } from './descriptor-inbox.ts';
+import { DirectWrites } from './direct-writes.ts';
 import { ReadBlocks } from './read-blocks.ts';
 
 /** What happens to them. */
@@ -22,6 +23,7 @@ const NOBODY: StreamListener = { data() {}, end() {}, drain() {}, broken() {} };
 export class HostStreams {
   readonly #input: Socket;
   readonly #output: Socket;
+  readonly #direct: DirectWrites;
   #on = NOBODY;
   readonly #blocks = new ReadBlocks();
 
@@ -54,6 +56,7 @@ export class HostStreams {
       },
     });
     this.#output = open({ fd: output, readable: false, writable: true });
+    this.#direct = new DirectWrites(this.#output, output);
     // Reset by a host that has gone: there is no more, either.
     this.#input.on('error', () => {}).once('close', () => this.#on.end());
     this.#output.on('drain', () => this.#on.drain());
@@ -84,13 +87,15 @@ export class HostStreams {
    */
   write(chunks: readonly Uint8Array[], done?: () => void): boolean {
     if (this.#output.destroyed) return false;
+    const rest = done === undefined ? this.#direct.write(chunks) : chunks;
+    if (rest === undefined) return true;
     let more = true;
-    if (chunks.length > 1) this.#output.cork();
-    for (const [at, chunk] of chunks.entries()) {
-      const isLast = at === chunks.length - 1;
+    if (rest.length > 1) this.#output.cork();
+    for (const [at, chunk] of rest.entries()) {
+      const isLast = at === rest.length - 1;
       more = this.#output.write(chunk, isLast && done !== undefined ? (error) => error ?? done() : undefined);
     }
-    if (chunks.length > 1) this.#output.uncork();
+    if (rest.length > 1) this.#output.uncork();
     return more;
   }
 

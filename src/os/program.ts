@@ -1,5 +1,6 @@
 // A program that is started, and what is known of it: see spawn.ts.
 import type { Readable, Writable } from 'node:stream';
+import type { DirectWrites } from './direct-writes.ts';
 
 /** A program to start. */
 export interface SpawnOptions {
@@ -34,6 +35,8 @@ export interface Ending {
 export interface Child {
   readonly pid: number;
   readonly stdin: Writable;
+  /** Writes to `stdin` at once, where that can be. */
+  readonly direct: DirectWrites | undefined;
   /** Paused, like `stderr`: attach a listener, then resume. */
   readonly stdout: Readable;
   /** The reader that was given takes what `stdout` brings, which has no `data` then. */

@@ -126,7 +126,7 @@ function superviseServer(
   runtime: RuntimeFolder,
   { processes, log, timeouts = STOP_TIMEOUTS }: ServerParts,
 ): ServerProcess {
-  const { pid, stdin, ended } = child;
+  const { pid, stdin, direct, ended } = child;
   const { marker } = runtime.instance;
   const tree = { pid, started, marker, supervised: true, beginning: processes.beginning(pid) };
   let onDrain = (): void => {};
@@ -188,9 +188,11 @@ function superviseServer(
     },
     write(chunks) {
       if (stdin.destroyed || stdin.writableEnded) return true;
-      if (chunks.length > 1) stdin.cork();
-      for (const chunk of chunks) stdin.write(chunk);
-      if (chunks.length > 1) stdin.uncork();
+      const rest = direct === undefined ? chunks : direct.write(chunks);
+      if (rest === undefined) return true;
+      if (rest.length > 1) stdin.cork();
+      for (const chunk of rest) stdin.write(chunk);
+      if (rest.length > 1) stdin.uncork();
       // Bytes that the pipe accepted at once are not counted any more.
       return stdin.writableLength < stdin.writableHighWaterMark;
     },

@@ -20,7 +20,7 @@ export interface Files {
   /** Appends to the file and returns the number of bytes written. */
   write(fd: number, data: Uint8Array): number;
   /** Overwrites the file's beginning and returns the number of bytes written. */
-  writeOver(fd: number, text: string): number;
+  writeOver(fd: number, data: Uint8Array): number;
   truncate(fd: number, size: number): void;
   sync(fd: number): void;
   /** As `sync`, without blocking. */
@@ -30,7 +30,7 @@ export interface Files {
 /** The real system calls. */
 export const files: Files = {
   write: (fd, data) => writeSync(fd, data),
-  writeOver: (fd, text) => writeSync(fd, text, 0, 'latin1'),
+  writeOver: (fd, data) => writeSync(fd, data, 0, data.length, 0),
   truncate: ftruncateSync,
   sync: fdatasyncSync,
   flush: promisify(fdatasync),

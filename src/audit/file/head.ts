@@ -9,6 +9,8 @@ import type { Files } from './appender.ts';
 /** 16 digits, a blank, 64 hex digits, a line feed. */
 const HEAD = /^(\d{16}) ([0-9a-f]{64})\n$/;
 const LENGTH = 82;
+const DIGITS = 16;
+const ZERO = 0x30;
 
 /** The head's file in the state folder. */
 export function headPath(state: string): string {
@@ -33,6 +35,8 @@ export class HeadFile implements Disposable {
   readonly #path: string;
   readonly #files: Files;
   #fd: number;
+  /** What is written; used again. */
+  readonly #text = Buffer.from(`${' '.repeat(LENGTH - 1)}\n`);
 
   constructor(path: string, files: Files) {
     this.#path = path;
@@ -41,7 +45,13 @@ export class HeadFile implements Disposable {
   }
 
   write({ seq, hash }: Head): void {
-    const text = `${String(seq).padStart(16, '0')} ${hash}\n`;
+    const text = this.#text;
+    for (let at = DIGITS - 1, left = seq; at >= 0; at--) {
+      const rest = Math.floor(left / 10);
+      text[at] = ZERO + left - 10 * rest;
+      left = rest;
+    }
+    text.write(hash, DIGITS + 1, 'latin1');
     if (this.#files.writeOver(this.#fd, text) !== text.length)
       throw new Error('the head was only written in part');
   }

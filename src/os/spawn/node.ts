@@ -15,5 +15,5 @@ export async function spawnByNode({ file, args, cwd, env, descriptors = [] }: Sp
   const ended = new Promise<Ending>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
-  return { pid, stdin, stdout, isRead: false, stderr, stdio: child.stdio, ended };
+  return { pid, stdin, direct: undefined, stdout, isRead: false, stderr, stdio: child.stdio, ended };
 }

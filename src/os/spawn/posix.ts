@@ -5,6 +5,7 @@ import { closeSync } from 'node:fs';
 import { type OnReadOpts, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
+import { DirectWrites } from '../direct-writes.ts';
 import type { Child, Reader, SpawnOptions } from '../program.ts';
 import { Endings } from './endings.ts';
 
@@ -165,6 +166,7 @@ function childOf(
   reader: Reader | undefined,
 ): Child {
   const ended = endings.of(pid);
+  const [input] = own;
   const stdio = sources.map((source, at) => {
     if (!given.includes(source)) return null;
     const fd = own.shift() as number;
@@ -175,7 +177,8 @@ function childOf(
   // A child that closes its stdin, or ends, is not an error here.
   stdin.on('error', () => {});
   void ended.then(() => stdin.destroy());
-  return { pid, stdin, stdout, isRead: reader !== undefined, stderr, stdio, ended };
+  const direct = input === undefined ? undefined : new DirectWrites(stdin, input);
+  return { pid, stdin, direct, stdout, isRead: reader !== undefined, stderr, stdio, ended };
 }
 
 function onreadOf(reader: Reader): OnReadOpts {

@@ -74,6 +74,7 @@ function browser(more: Partial<BrowserParts> = {}, code: number | undefined = 0)
         pid: 1,
         stdin: new PassThrough(),
         stdout: new PassThrough(),
+        direct: undefined,
         isRead: false,
         stderr: new PassThrough(),
         stdio: [],

@@ -110,8 +110,11 @@ export class StdioUpstream implements Upstream {
   }
 
   flush(): void {
-    this.#out.flush();
-    if (this.#queued.length > 0) this.#queued = this.#queued.filter(({ to }) => to > this.#out.left);
+    const out = this.#out;
+    out.flush();
+    if (this.#queued.length === 0) return;
+    if (out.left === out.queued) this.#queued.length = 0;
+    else this.#queued = this.#queued.filter(({ to }) => to > out.left);
   }
 
   pause(paused: boolean): void {

@@ -46,6 +46,7 @@ const END = encoder.encode('}');
 const LINE_FEED = encoder.encode('\n');
 /** Sets of members that are kept of an event: a call and its answer, with and without what few have. */
 const MAX_ORDERS = 8;
+const HASH_LABEL = encoder.encode(',"hash":');
 const HASH = /^[0-9a-f]{64}$/;
 
 /** Makes the lines of a chain: each record links to the head that the one before it left. */
@@ -100,16 +101,16 @@ export class Chain {
     }
     lines.bytes(END);
     const hash = this.#hash(lines.from(start));
-    lines.insert(hashAt, `,"hash":"${hash}"`);
+    lines.insert(hashAt, HASH_LABEL, hash);
     lines.bytes(LINE_FEED);
     return { seq, hash };
   }
 
   /** Records of one event mostly have one of a few sets of members: those are sorted once, not for each record. */
   #order(event: string, fields: JsonObject): MemberOrder {
-    const names = Object.keys(fields);
     const known = this.#orders.get(event) ?? [];
-    for (const order of known) if (equal(order.names, names)) return order;
+    for (const order of known) if (hasMembers(fields, order.names)) return order;
+    const names = Object.keys(fields);
     for (const name of ['event', 'hash', 'prev', 'seq', 'time']) {
       if (name in fields)
         throw new WarderError('audit-unwritable', `an event cannot have a member "${name}"`);
@@ -188,8 +189,9 @@ function isEntry(value: unknown): value is Entry {
   );
 }
 
-function equal(a: readonly string[], b: readonly string[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false;
-  return true;
+/** Whether these are an object's members, in this order. What nobody has added to every object has no others. */
+function hasMembers(fields: JsonObject, names: readonly string[]): boolean {
+  let at = 0;
+  for (const name in fields) if (name !== names[at++]) return false;
+  return at === names.length;
 }

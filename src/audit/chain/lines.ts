@@ -37,11 +37,17 @@ export class Lines {
     this.length += bytes.length;
   }
 
-  /** Writes ASCII between what is there already: at `at`, before what follows. */
-  insert(at: number, text: string): void {
-    this.#reserve(text.length);
-    this.#bytes.copyWithin(at + text.length, at, this.length);
-    this.length += this.#bytes.write(text, at, 'latin1');
+  /** Writes a label, and ASCII in quotes behind it, between what is there already: at `at`, before what follows. */
+  insert(at: number, label: Uint8Array, text: string): void {
+    const more = label.length + text.length + 2;
+    this.#reserve(more);
+    const bytes = this.#bytes;
+    bytes.copyWithin(at + more, at, this.length);
+    bytes.set(label, at);
+    bytes[at + label.length] = QUOTE;
+    bytes.write(text, at + label.length + 1, 'latin1');
+    bytes[at + more - 1] = QUOTE;
+    this.length += more;
   }
 
   /** Writes a value as canonical JSON, as part of an object. Throws as `canonical` does. */

@@ -233,13 +233,17 @@ export class Writer {
     this.#pending = [];
     try {
       if (this.#isClosed) throw new Error('the log is closed');
-      using lock = this.#shared.lock();
-      if (lock !== undefined) this.#catchUp();
-      if (this.#segment.fault !== undefined) throw this.#segment.fault;
-      if (this.#head.hasFailed) this.writeHead();
-      writeBatch(records, this.#batch);
-      // The other daemon reads it as soon as the lock is free.
-      if (lock !== undefined) this.writeHead();
+      const lock = this.#shared.lock();
+      try {
+        if (lock !== undefined) this.#catchUp();
+        if (this.#segment.fault !== undefined) throw this.#segment.fault;
+        if (this.#head.hasFailed) this.writeHead();
+        writeBatch(records, this.#batch);
+        // The other daemon reads it as soon as the lock is free.
+        if (lock !== undefined) this.writeHead();
+      } finally {
+        lock?.[Symbol.dispose]();
+      }
     } catch (error) {
       for (const record of records) record.error ??= error;
     }

@@ -15,7 +15,7 @@ import {
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
 import { processes } from '../../../src/os/processes.ts';
 import { loadSpawn, type Spawn } from '../../../src/os/spawn.ts';
@@ -195,8 +195,12 @@ describe('what a server is started with', () => {
       const [line] = await once(child.stdout, 'data');
       const { pid, closed }: KeeperReport = JSON.parse(line);
       try {
-        const fds = readdirSync(`/proc/${pid}/fd`);
-        expect(fds.toSorted()).toEqual(['0', '1', '2']);
+        // While it starts it reads its libraries.
+        const fds = await vi.waitFor(() => {
+          const open = readdirSync(`/proc/${pid}/fd`);
+          expect(open.toSorted()).toEqual(['0', '1', '2']);
+          return open;
+        }, 5000);
         for (const fd of fds) expect(readlinkSync(`/proc/${pid}/fd/${fd}`)).toMatch(/^(socket|pipe):/);
         expect(closed).toBeGreaterThanOrEqual(3);
       } finally {

@@ -55,6 +55,11 @@ export class Neighbours {
     return this.#loop;
   }
 
+  /** Whether anything waits for a turn. */
+  get isCrowded(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** Milliseconds that those which have to wait have taken in this turn of the event loop. */
   get spent(): number {
     return this.#since === undefined ? this.#spent : this.#clock.monotonic() - this.#since;

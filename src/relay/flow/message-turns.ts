@@ -12,7 +12,7 @@ const LATELY = 5000;
 
 export interface MessageTurnsOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
-  readonly neighbours: Pick<Neighbours, 'aloneFor' | 'loop' | 'later' | 'spent' | 'charge'>;
+  readonly neighbours: Pick<Neighbours, 'aloneFor' | 'loop' | 'later' | 'spent' | 'charge' | 'isCrowded'>;
   /** The session among its neighbours, with what its turns have taken. */
   readonly session: { readonly began: number; readonly spent: number };
   /** Runs what goes on later as a turn of the session; does nothing once that is over. */
@@ -28,6 +28,8 @@ export class MessageTurns {
   /** When it last had to wait, and whether it has its turn for that. */
   #waitedAt = Number.NEGATIVE_INFINITY;
   #isCalled = false;
+  #waiting: (() => void)[] = [];
+  #isQueued = false;
 
   constructor(options: MessageTurnsOptions) {
     this.#options = options;
@@ -48,8 +50,9 @@ export class MessageTurns {
       this.#charged = 0;
     }
     const spent = session.spent - this.#before + now - session.began;
-    // One that floods shares a turn with all others that do.
+    // One that floods shares a turn with all others that do, and comes after those that wait.
     if (now - this.#waitedAt < BUSY) {
+      if (!this.#isCalled && neighbours.isCrowded) return false;
       if (!this.#isCalled) neighbours.charge(spent - this.#charged);
       this.#charged = spent;
       return neighbours.spent < most;
@@ -59,17 +62,28 @@ export class MessageTurns {
 
   /** Calls back in a later turn of the event loop, as a turn of the session, in which one message may be taken at least. */
   later(turn: () => void): void {
-    const { clock, neighbours, resume } = this.#options;
-    this.#waitedAt = clock.monotonic();
-    neighbours.later(() =>
+    this.#waitedAt = this.#options.clock.monotonic();
+    this.#waiting.push(turn);
+    this.#queue();
+  }
+
+  /** A session has one place among those that wait, whichever of its sides do. */
+  #queue(): void {
+    if (this.#isQueued || this.#waiting.length === 0) return;
+    this.#isQueued = true;
+    const { neighbours, resume } = this.#options;
+    neighbours.later(() => {
+      this.#isQueued = false;
       resume(() => {
         this.#isCalled = true;
         try {
-          turn();
+          do this.#waiting.shift()?.();
+          while (this.#waiting.length > 0 && this.mayTake());
         } finally {
           this.#isCalled = false;
+          this.#queue();
         }
-      }),
-    );
+      });
+    });
   }
 }

@@ -144,12 +144,13 @@ test('W-RELAY-6 however many sessions flood, they take together what one may tak
       // Once each of them has had to wait for the first time. What a side took last counts when it takes more.
       const settled = perTurn.slice(5);
       expect(Math.max(...settled)).toBeLessThanOrEqual(TURN + (1 + 2 * many) * ms + ROUNDING);
-      // And each has its turns: one with two sides that wait has about twice as many as one with one.
+      // And each gets at least a third of an equal share: where a message takes as long as a turn, one has two and others one.
       const shares = [...counts.values()];
       expect(shares).toHaveLength(many);
-      expect(Math.max(...shares)).toBeLessThanOrEqual(3 * Math.min(...shares));
+      const all = shares.reduce((sum, count) => sum + count, 0);
+      expect(Math.min(...shares)).toBeGreaterThanOrEqual(all / many / 3);
     }),
-    { numRuns: 50 },
+    { numRuns: 100 },
   );
 });
 

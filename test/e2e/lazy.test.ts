@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client as Sdk } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { expect, test } from 'vitest';
 import type { Client } from '../fixtures/client.ts';
 import { Home, server } from '../fixtures/home.ts';
@@ -184,4 +186,45 @@ test('W-LAZY-2 W-LAZY-3 W-LAZY-7 a server that has become another is caught befo
   expect(await call(old, 'work')).toMatch(/has changed since the session began/);
   expect(running(home, 'turncoat')).toBe(0);
   await old[Symbol.asyncDispose]();
+});
+
+test('W-LAZY-1 a client that asks for 2026-07-28 first is served without a server of either era; what was accepted is shown, compared and tried by the verbs', async () => {
+  await using home = new Home();
+  const [command = '', ...args] = server('everything');
+  home.profile('everything', { server: { command, args }, sandbox: { off: true }, policy });
+  home.profile('modern', { server: fixtureServer('stateless'), sandbox: { off: true }, policy });
+  for (const [profile, file, version, tool, said] of [
+    ['everything', 'server-everything', '2025-11-25', 'echo', 'Echo: hello'],
+    ['modern', 'stateless.mjs', '2026-07-28', 'where', '"era":"modern"'],
+  ] as const) {
+    const lists: string[] = [];
+    for (const start of [undefined, 'lazy']) {
+      const client = new Sdk({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+      const [program = '', ...words] = home.host(profile);
+      await client.connect(
+        new StdioClientTransport({ command: program, args: words, env: home.env, stderr: 'ignore' }),
+      );
+      expect(client.getNegotiatedProtocolVersion()).toBe(version);
+      lists.push(JSON.stringify((await client.listTools()).tools));
+      expect(home.audit('session.open').at(-1)?.start).toBe(start);
+      expect(running(home, file)).toBe(start === 'lazy' ? 0 : 1);
+      // The verbs start no server: they show what was accepted before.
+      if (start === 'lazy') {
+        const starts = home.audit('session.start').length;
+        expect(await home.facts('trust', 'show', profile)).toMatchObject({ state: 'accepted' });
+        expect((await home.warder(['trust', 'diff', profile])).stdout).toContain(
+          'all is as it was accepted, as it was listed last',
+        );
+        expect(await home.done(['check', profile])).toContain('at the first request that needs it');
+        expect((await home.warder(['doctor'])).stdout).toContain('profiles: 2, all valid');
+        expect(running(home, file)).toBe(0);
+        expect(home.audit('session.start')).toHaveLength(starts);
+      }
+      const { content } = await client.callTool({ name: tool, arguments: { message: 'hello' } });
+      expect(JSON.stringify(content).replaceAll('\\', '')).toContain(said);
+      expect(running(home, file)).toBe(1);
+      await client.close();
+    }
+    expect(lists[1]).toBe(lists[0]);
+  }
 });

@@ -42,6 +42,18 @@ export interface KeptHost {
   readonly answers: RecordedAnswers;
 }
 
+/**
+ * What is kept once a session has brought `answers`. Clients of 2026-07-28 ask for the introduction in one session and for the
+ * lists in the next: what a session has not asked for at all stays. Where another record counts now, whoever reads this compares
+ * all of it with that.
+ */
+function joined(before: KeptHost, answers: RecordedAnswers, record: string | undefined): KeptHost {
+  const introduction = answers.introduction ?? before.answers.introduction;
+  const lists = answers.lists.size > 0 ? answers.lists : before.answers.lists;
+  const isOwn = introduction === answers.introduction && lists === answers.lists;
+  return { record: isOwn || before.record === record ? record : undefined, answers: { introduction, lists } };
+}
+
 export class KeptAnswers {
   readonly #options: KeptAnswersOptions;
   #loaded: AuthenticFiles | 'locked' | 'unset' | undefined;
@@ -73,10 +85,11 @@ export class KeptAnswers {
       keep: (host, answers) => {
         this.#begin(digest);
         const before = this.#hosts.get(host);
-        const isKnown = before !== undefined && isSame(before.answers, answers);
-        if (isKnown && before.record === record()) return;
+        const next = before === undefined ? { record: record(), answers } : joined(before, answers, record());
+        const isKnown = before !== undefined && isSame(before.answers, next.answers);
+        if (isKnown && before.record === next.record) return;
         this.#hosts.delete(host);
-        this.#hosts.set(host, { record: record(), answers: isKnown ? before.answers : answers });
+        this.#hosts.set(host, isKnown ? { ...next, answers: before.answers } : next);
         for (const [oldest] of this.#hosts) {
           if (this.#hosts.size <= MAX_HOSTS) break;
           this.#hosts.delete(oldest);

@@ -66,3 +66,23 @@ test('of eight hosts, the last ones; and of none where the server cannot be star
   all.forget();
   expect(all.of('b', 'h8')).toBeUndefined();
 });
+
+test('W-LAZY-4 what a session has not asked for stays; where another record counts meanwhile, all of it is to be compared', () => {
+  const all = kept();
+  const { introduction, lists } = said('one');
+  const none = new Map<string, string[]>();
+  all.store('a', RECORD).keep('h', { introduction, lists: none });
+  all.store('a', RECORD).keep('h', { introduction: undefined, lists });
+  expect(all.of('a', 'h')).toEqual(keptAs('one'));
+  all.store('a', RECORD).keep('h', { introduction: said('two').introduction, lists: none });
+  expect(all.of('a', 'h')).toEqual(keptAs('two'));
+  const later = (): string => 'sha256:2';
+  all.store('a', later).keep('h', { introduction: undefined, lists });
+  expect(all.of('a', 'h')).toEqual({ record: undefined, answers: said('two') });
+  // A session that has asked for both leaves nothing of what was.
+  all.store('a', later).keep('h', { ...said('three'), lists: new Map([['prompts/list', ['{}']]]) });
+  expect(all.of('a', 'h')).toEqual({
+    record: later(),
+    answers: { introduction: said('three').introduction, lists: new Map([['prompts/list', ['{}']]]) },
+  });
+});

@@ -456,7 +456,7 @@ const MAX_FIRST_LINE = 2 ** 18;
 
 /** A session has been opened for good after so long, and is at work for so long after a turn. Milliseconds. */
 const SETTLED = 1000;
-const AT_WORK = 100;
+const AT_WORK = 2000;
 
 /** The process that has started a launcher: its sessions are those of one host. */
 function keyOf({ host }: SessionRequest): string {

@@ -214,7 +214,7 @@ test('W-RELAY-6 starts are spread while a session of another host is at work tha
     expect(await isSpread(2, 2)).toBe(true);
     expect(await isSpread(1, 2)).toBe(true);
     expect(await isSpread(1, 1)).toBe(false);
-    now = 1200;
+    now = 3200;
     expect(await isSpread(2, 2)).toBe(false);
   } finally {
     enter.mockRestore();

@@ -150,7 +150,7 @@ export class Gates {
       checkNode: () => this.#checkNode(),
       async [Symbol.asyncDispose]() {
         listener[Symbol.dispose]();
-        session[Symbol.dispose]();
+        await session.close();
       },
     };
   }

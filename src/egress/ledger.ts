@@ -100,12 +100,18 @@ export class EgressLedger {
   /** Refusals that were only counted, and when such were last written. */
   #unreported = 0;
   #reported: number;
+  #open = 0;
 
   constructor(parts: EgressLedgerParts) {
     this.#parts = parts;
     this.#refusals = new Budget(BUDGETS.refusals, parts.clock);
     this.#uses = new Budget(parts.pace ?? BUDGETS.records, parts.clock);
     this.#reported = parts.clock.monotonic();
+  }
+
+  /** Connections whose end is not on record yet. */
+  get open(): number {
+    return this.#open;
   }
 
   /** Resolves when another connection or use may be recorded, so that a flood of them is slowed. Call it before. */
@@ -134,6 +140,7 @@ export class EgressLedger {
     const judgement =
       proxied === undefined ? {} : target === undefined ? ({ judged: false } as const) : { target };
     this.#connect({ ...destination, address, ...judgement, opened, outcome: 'open' });
+    this.#open++;
   }
 
   /** A connection has ended; bytes as the sandbox's side counts them. Never throws. */
@@ -143,6 +150,7 @@ export class EgressLedger {
     totals: { bytes_out: number; bytes_in: number; ms: number },
   ): void {
     const ms = Math.max(0, Math.round(totals.ms));
+    this.#open--;
     this.#try(() => this.#connect({ ...destination, address, ...totals, ms, outcome: 'closed' }));
   }
 

@@ -1,6 +1,7 @@
 // The gate of one server with all that belongs to it: what is sealed, the authority, the ledger, the turns. It works in
 // whatever thread makes it.
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type * as tls from 'node:tls';
 import type { Confirmations } from '../credential/confirmation.ts';
 import {
@@ -65,7 +66,11 @@ export interface SessionGateParts {
 
 const HTTPS = 443;
 
-export class SessionGate implements Disposable {
+/** Turns of the event loop in which a closed gate's connections end. */
+const LEAST_TURNS = 2;
+const MOST_TURNS = 1000;
+
+export class SessionGate {
   readonly gate: Gate;
   readonly sealed: SealedCredentials;
   /** Undefined where nothing is sealed. */
@@ -73,6 +78,7 @@ export class SessionGate implements Disposable {
   readonly addresses: VirtualAddresses;
   readonly ledger: EgressLedger;
   readonly turns: GateTurns;
+  readonly #routes: Routes;
 
   constructor(parts: SessionGateParts) {
     const { session, profile, began, uses, clock, log, onSecrets, onLongest } = parts;
@@ -88,13 +94,15 @@ export class SessionGate implements Disposable {
     this.addresses = new VirtualAddresses(allowed);
     this.ledger = new EgressLedger(parts);
     this.turns = new GateTurns({ session, profile, clock, log, ...(onLongest && { onLongest }) });
+    const { dialler } = parts;
+    this.#routes = new Routes({ dialler, allowed, ledger: this.ledger, turns: this.turns, clock });
     this.gate = new Gate({
       ...parts,
       allowed,
       addresses: this.addresses,
       sealed: this.sealed,
       authority: this.authority,
-      routes: new Routes({ dialler: parts.dialler, allowed, ledger: this.ledger, turns: this.turns, clock }),
+      routes: this.#routes,
       ledger: this.ledger,
       turns: this.turns,
     });
@@ -107,7 +115,11 @@ export class SessionGate implements Disposable {
         if (credential.name === name) credential.update(value, version);
   }
 
-  [Symbol.dispose](): void {
+  /** Ends all connections. Settles when that is on record: what is inside another ends in a later turn of the event loop. */
+  async close(): Promise<void> {
+    this.#routes[Symbol.dispose]();
     this.gate[Symbol.dispose]();
+    const isOver = (turn: number): boolean => turn >= LEAST_TURNS && this.ledger.open === 0;
+    for (let turn = 0; turn < MOST_TURNS && !isOver(turn); turn++) await setImmediate();
   }
 }

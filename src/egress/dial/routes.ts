@@ -14,8 +14,9 @@ export interface RoutesParts {
   readonly clock: Clock;
 }
 
-export class Routes {
+export class Routes implements Disposable {
   readonly #parts: RoutesParts;
+  readonly #closed = new AbortController();
 
   constructor(parts: RoutesParts) {
     this.#parts = parts;
@@ -44,6 +45,7 @@ export class Routes {
         ledger.recordOpen(destination, address, { opened, proxied });
         attempted = address;
       },
+      this.#closed.signal,
     );
     const { socket, address } = await dialled.catch((error: unknown) => {
       if (attempted !== undefined) recordClose(attempted);
@@ -53,5 +55,10 @@ export class Routes {
     turns.watch(socket);
     socket.once('close', () => recordClose(address, socket));
     return socket;
+  }
+
+  /** Nothing is dialled any more. */
+  [Symbol.dispose](): void {
+    this.#closed.abort(new Error('its gate is closed'));
   }
 }

@@ -36,7 +36,8 @@ export class Answerer {
 
   /** Replies once there is an answer. */
   answer(call: CallNumber, question: Question, answering: Answering): void {
-    void outcomeOf(this.#answer(call, question, answering)).then((outcome) => this.#reply(call, outcome));
+    const answered = async (): Promise<unknown> => await this.#answer(call, question, answering);
+    void outcomeOf(answered()).then((outcome) => this.#reply(call, outcome));
   }
 
   /** Nobody waits for the answer any more, or the turn is over. */

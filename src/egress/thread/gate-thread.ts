@@ -17,11 +17,13 @@ import {
   conceal,
   concealedIn,
   type FromThread,
+  fromThreadError,
   type GateData,
   type GateNumber,
   reveal,
   type StandingAnswers,
   type StandingCall,
+  type ThreadError,
   type ToThread,
   unhandled,
 } from './protocol.ts';
@@ -51,6 +53,15 @@ export interface GateThreadParts {
 
 /** What is asked of the thread takes it milliseconds: one that has not answered for so long never will. */
 const PATIENCE = 30_000;
+/** How often it is looked after meanwhile: a time in which all stood still (a disk, a stopped process) counts as one of these. */
+const LOOKS = 10;
+
+const GATE_CLOSED: ThreadError = {
+  kind: 'other',
+  message: 'its gate is closed',
+  code: undefined,
+  hint: undefined,
+};
 
 /** What a gate needs of the main thread. */
 export interface ThreadGateParts extends Answering {
@@ -193,6 +204,7 @@ export class GateThread implements AsyncDisposable {
       case 'question': {
         const opened = this.#gates.get(message.gate);
         if (opened !== undefined) this.#answerer.answer(message.call, message.question, opened.parts);
+        else this.#post({ type: 'reply', call: message.call, outcome: { ok: false, error: GATE_CLOSED } });
         break;
       }
       case 'withdraw':
@@ -229,7 +241,7 @@ export class GateThread implements AsyncDisposable {
 
   #stand(call: StandingCall): StandingAnswers[keyof StandingAnswers] {
     const opened = this.#gates.get(call.gate);
-    if (opened === undefined) throw new Error('its gate is closed');
+    if (opened === undefined) throw fromThreadError(GATE_CLOSED);
     const { parts, state } = opened;
     switch (call.type) {
       case 'locks':
@@ -267,8 +279,13 @@ export class GateThread implements AsyncDisposable {
   #call<Message extends Answered>(make: (call: CallNumber) => Message): Promise<Answers[Message['type']]> {
     if (!this.#isAlive) return Promise.reject(endedError());
     const { answer } = this.#calls.make<Answers[Message['type']]>((call) => this.#post(make(call)));
-    const timer = setTimeout(() => this.#giveUp(), this.#parts.patience ?? PATIENCE);
-    return answer.finally(() => clearTimeout(timer));
+    // Only time counts in which this thread answers the other, which may stand still for that.
+    let left = LOOKS;
+    const timer = setInterval(
+      () => --left === 0 && this.#giveUp(),
+      (this.#parts.patience ?? PATIENCE) / LOOKS,
+    );
+    return answer.finally(() => clearInterval(timer));
   }
 
   /** It works at something without end: what is open in it is closed. */

@@ -108,9 +108,7 @@ class Thread {
         );
         break;
       case 'close':
-        this.#close(message.gate);
-        // The ends of its connections are on record then.
-        setImmediate(() => setImmediate(() => this.#answer(message.call, () => undefined)));
+        this.#answer(message.call, () => this.#close(message.gate));
         break;
       case 'checkNode':
         void outcomeOf(this.#parts.checkNode()).then((outcome) => this.#reply(message.call, outcome));
@@ -175,13 +173,15 @@ class Thread {
     void open.gate.gate.admit(socket, host, port);
   }
 
-  #close(number: GateNumber): void {
+  /** Settles when the ends of its connections are on record. */
+  async #close(number: GateNumber): Promise<void> {
     const open = this.#gates.get(number);
     if (open === undefined) return;
-    open.gate[Symbol.dispose]();
+    const closed = open.gate.close();
     this.#gates.delete(number);
     const uses = this.#uses.get(open.session);
     if (uses !== undefined && --uses.gates === 0) this.#uses.delete(open.session);
+    await closed;
   }
 
   /** The counts of a session: those of its other gates where there are any, which may know of more. */

@@ -117,8 +117,8 @@ export class SessionGate {
 
   /** Ends all connections. Settles when that is on record: what is inside another ends in a later turn of the event loop. */
   async close(): Promise<void> {
-    this.#routes[Symbol.dispose]();
     this.gate[Symbol.dispose]();
+    this.#routes[Symbol.dispose]();
     const isOver = (turn: number): boolean => turn >= LEAST_TURNS && this.ledger.open === 0;
     for (let turn = 0; turn < MOST_TURNS && !isOver(turn); turn++) await setImmediate();
   }

@@ -16,7 +16,10 @@ export interface RoutesParts {
 
 export class Routes implements Disposable {
   readonly #parts: RoutesParts;
-  readonly #closed = new AbortController();
+  /** What is being dialled. */
+  readonly #dialling = new Set<AbortController>();
+  readonly #open = new Set<Socket>();
+  #isClosed = false;
 
   constructor(parts: RoutesParts) {
     this.#parts = parts;
@@ -26,6 +29,9 @@ export class Routes implements Disposable {
   async dial(destination: Destination, opened = false): Promise<Socket> {
     const { dialler, allowed, ledger, turns, clock } = this.#parts;
     await ledger.pace();
+    if (this.#isClosed) throw closedError();
+    const dialling = new AbortController();
+    this.#dialling.add(dialling);
     const since = clock.monotonic();
     const recordClose = (address: string, { bytesWritten = 0, bytesRead = 0 } = {}): void =>
       ledger.recordClose(destination, address, {
@@ -45,20 +51,33 @@ export class Routes implements Disposable {
         ledger.recordOpen(destination, address, { opened, proxied });
         attempted = address;
       },
-      this.#closed.signal,
+      dialling.signal,
     );
-    const { socket, address } = await dialled.catch((error: unknown) => {
-      if (attempted !== undefined) recordClose(attempted);
-      throw error;
-    });
+    const { socket, address } = await dialled
+      .catch((error: unknown) => {
+        if (attempted !== undefined) recordClose(attempted);
+        throw error;
+      })
+      .finally(() => this.#dialling.delete(dialling));
     socket.on('error', () => {});
     turns.watch(socket);
-    socket.once('close', () => recordClose(address, socket));
+    this.#open.add(socket);
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      recordClose(address, socket);
+    });
+    if (this.#isClosed) socket.destroy();
     return socket;
   }
 
-  /** Nothing is dialled any more. */
+  /** Ends all connections; nothing is dialled any more. */
   [Symbol.dispose](): void {
-    this.#closed.abort(new Error('its gate is closed'));
+    this.#isClosed = true;
+    for (const dialling of this.#dialling) dialling.abort(closedError());
+    for (const socket of this.#open) socket.destroy();
   }
+}
+
+function closedError(): Error {
+  return new Error('its gate is closed');
 }

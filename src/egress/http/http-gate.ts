@@ -240,12 +240,20 @@ export class HttpGate implements Disposable {
       socket.destroy();
       return;
     }
-    await openWebSocket(request, socket, early, {
-      connection,
-      forwarder: this.#forwarder,
-      ledger: this.#parts.ledger,
-      refuse: (denial) => this.#refuseProtocol(request.socket, socket, denial),
-    });
+    try {
+      await openWebSocket(request, socket, early, {
+        connection,
+        forwarder: this.#forwarder,
+        ledger: this.#parts.ledger,
+        refuse: (denial) => this.#refuseProtocol(request.socket, socket, denial),
+      });
+    } catch (error) {
+      this.#parts.log.error(
+        { host: connection.upstream.destination.host, error: String(error) },
+        'a request broke',
+      );
+      connection.client.destroy();
+    }
   }
 
   #refuseProtocol(key: Socket, socket: Duplex, { status, reason }: Denial): void {

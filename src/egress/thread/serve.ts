@@ -170,7 +170,11 @@ class Thread {
       return;
     }
     socket.once('close', () => this.#post({ type: 'ended', gate }));
-    void open.gate.gate.admit(socket, host, port);
+    // A fault in one connection ends that one, and no other session's.
+    open.gate.gate.admit(socket, host, port).catch((error: unknown) => {
+      this.#log.error({ error: String(error) }, 'a connection broke');
+      socket.destroy();
+    });
   }
 
   /** Settles when the ends of its connections are on record. */

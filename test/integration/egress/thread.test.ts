@@ -140,6 +140,18 @@ test('a thread that works without end is ended once it does not answer: a revoca
   await expect.poll(() => gate.upstream.sockets).toBe(0);
 });
 
+test('time in which the main thread stood still is not held against the thread [W-EGR-19]', async () => {
+  const thread = await startThread(() => 200);
+  await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, thread });
+  const cut = gate.disconnect('test/TOKEN');
+  // As a disk may do, or who stops all of the process.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  expect(await cut).toBe(0);
+  expect(await say(gate)).toMatch(/^HTTP\/1.1 200 /);
+  expect(thread.thread.isAlive).toBe(true);
+  await thread.thread[Symbol.asyncDispose]();
+});
+
 test('a thread that is ended while it stands still ends all the same [W-EGR-17] [W-EGR-19]', async () => {
   const { port1, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(4));

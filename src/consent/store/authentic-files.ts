@@ -99,9 +99,9 @@ export class AuthenticFiles {
       if (version > (this.#versions.get(name) ?? 0)) this.#versions.set(name, version);
   }
 
-  /** Replaces a file. Throws `cannot-write`, or the store's errors. */
-  async write(name: string, text: string): Promise<void> {
-    if (this.#isRetired) return;
+  /** Replaces a file; false where another daemon writes them. Throws `cannot-write`, or the store's errors. */
+  async write(name: string, text: string): Promise<boolean> {
+    if (this.#isRetired) return false;
     const version = (this.#versions.get(name) ?? 0) + 1;
     this.#replace(name, text, version);
     // After the file: a daemon that is killed between the two finds a version that is newer, which is no attack.
@@ -112,6 +112,7 @@ export class AuthenticFiles {
     const stored = this.#storing.then(store, store);
     this.#storing = stored.catch(() => {});
     await stored;
+    return true;
   }
 
   /** Replaces a file whose older versions may come back: the store is not written. Throws `cannot-write`. */

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
+import { handedOver } from '../handed-over.ts';
 import type { Answer } from '../questions/answer.ts';
 import type { AuthenticFiles } from './authentic-files.ts';
 import { GRANT_KINDS, type Grant, GrantBook, type GrantSubject, grantOf } from './grants.ts';
@@ -71,7 +72,7 @@ export class GrantStore {
    * Keeps an answer. Settles once it is on disk, if it is to be. Throws `store-unset` where it cannot be, and what
    * `fault` says. The first use of a profile holds until the daemon ends where there is no store yet.
    */
-  add(subject: GrantSubject, answer: Answer, by: string): { grant: Grant; kept: Promise<void> } {
+  add(subject: GrantSubject, answer: Answer, by: string): { grant: Grant; kept: Promise<unknown> } {
     const { scope } = answer;
     const now = this.#options.clock.now();
     const grant: Grant = {
@@ -88,12 +89,12 @@ export class GrantStore {
     return { grant, kept };
   }
 
-  /** Removes one, or all. Returns those removed. */
+  /** Removes one, or all. Returns those removed. Throws `daemon-version` where another daemon has them by now. */
   async revoke(id: string | undefined): Promise<Grant[]> {
     const gone = this.all().filter((candidate) => id === undefined || candidate.id === id);
     for (const { id: each } of gone) this.#book.remove(each);
     if (id === undefined) this.#fault = undefined;
-    if (gone.some(({ session }) => session === undefined) || id === undefined) await this.#keep();
+    if (gone.some(({ session }) => session === undefined) || id === undefined) await this.#keepWithout();
     return gone;
   }
 
@@ -102,7 +103,7 @@ export class GrantStore {
     const gone = this.all().filter((grant) => grant.profile === profile);
     for (const { id } of gone) this.#book.remove(id);
     if (gone.some(({ session }) => session === undefined) && this.#options.files() !== undefined)
-      await this.#keep();
+      await this.#keepWithout();
     return gone;
   }
 
@@ -125,8 +126,13 @@ export class GrantStore {
     this.#book.prune(this.#options.clock.now(), isOpen);
   }
 
-  /** Writes all that is to outlive the daemon, after what is being written. */
-  #keep(): Promise<void> {
+  /** As `#keep`, of what is left once some were removed: on the disk they would be there for another daemon. */
+  async #keepWithout(): Promise<void> {
+    if (!(await this.#keep())) throw handedOver();
+  }
+
+  /** Writes all that is to outlive the daemon, after what is being written. False: another daemon writes it by now. */
+  #keep(): Promise<boolean> {
     this.#load();
     const files = this.#loaded;
     if (files === undefined) {
@@ -139,14 +145,17 @@ export class GrantStore {
       );
     }
     if (this.#fault !== undefined) throw this.#fault;
-    const write = async (): Promise<void> => {
+    const write = async (): Promise<boolean> => {
       const lasting = this.#book
         .all(this.#options.clock.now())
         .filter(({ session }) => session === undefined);
-      await files.write(FILE, `${JSON.stringify(lasting, null, 2)}\n`);
+      return await files.write(FILE, `${JSON.stringify(lasting, null, 2)}\n`);
     };
     const written = this.#writing.then(write);
-    this.#writing = written.catch(() => {});
+    this.#writing = written.then(
+      () => {},
+      () => {},
+    );
     return written;
   }
 

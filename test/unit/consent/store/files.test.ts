@@ -124,6 +124,36 @@ describe('grants', () => {
     expect(next.find({ ...subject, kind })?.decision).toBe('allow');
   });
 
+  test('that are taken back while the daemon hands over are gone on the disk, or it is said [W-WIRE-25]', async () => {
+    const blobs = new MemoryBlobs();
+    const files = await AuthenticFiles.open(folder, blobs);
+    const store = new GrantStore({ files: () => files, clock, log });
+    const forGood = { decision: 'allow', scope: 'always', extent: 'name' } as const;
+    const [first, second] = ['t', 'u'].map((name) => store.add({ ...subject, name }, forGood, 'terminal'));
+    await Promise.all([first?.kept, second?.kept]);
+    // The credential store takes its time.
+    const slow = Promise.withResolvers<void>();
+    const { set } = blobs;
+    blobs.set = async (...given) => {
+      await slow.promise;
+      return await set.apply(blobs, given);
+    };
+    const written = store.revoke(first?.grant.id);
+    const late = store.revoke(second?.grant.id);
+    late.catch(() => {});
+    // The first of the two is at the store by then.
+    await new Promise((resolve) => setImmediate(resolve));
+    const retired = files.retire();
+    slow.resolve();
+    await retired;
+    expect(await written).toHaveLength(1);
+    await expect(late).rejects.toMatchObject({ code: 'daemon-version' });
+    const successor = await AuthenticFiles.open(folder, blobs);
+    const next = new GrantStore({ files: () => successor, clock, log });
+    expect(next.all()).toMatchObject([{ id: second?.grant.id }]);
+    expect(store.all()).toEqual([]);
+  });
+
   test('W-CONS-8 that were forged count for nothing, and none is added to them', async () => {
     writeFileSync(join(folder, 'grants.json'), '[]');
     const files = await AuthenticFiles.open(folder, new MemoryBlobs());

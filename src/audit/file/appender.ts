@@ -67,7 +67,7 @@ export class Appender {
 
   /** Appends lines, including their "\n"; with `sync`, flushes them to the disk. On an error the file is unchanged. */
   append(lines: Uint8Array, sync: boolean): void {
-    if (this.#torn) this.#truncateTorn();
+    this.removeTorn();
     const { length } = lines;
     try {
       let written = this.#files.write(this.#fd, lines);
@@ -81,7 +81,7 @@ export class Appender {
     } catch (error) {
       this.#torn = true;
       try {
-        this.#truncateTorn();
+        this.removeTorn();
       } catch {
         // The next append tries again, and fails as long as this does.
       }
@@ -134,6 +134,13 @@ export class Appender {
     this.size = fstatSync(this.#fd).size;
   }
 
+  /** Removes what is left of records that could not be written whole; nobody else may have appended since. Throws system errors. */
+  removeTorn(): void {
+    if (!this.#torn) return;
+    if (fstatSync(this.#fd).size > this.size) this.#files.truncate(this.#fd, this.size);
+    this.#torn = false;
+  }
+
   /** Flushes and closes. Nothing may be appended afterwards. Never rejects: resolves to the error of the flush, if any. */
   async close(): Promise<Error | undefined> {
     await this.#flushing;
@@ -141,11 +148,6 @@ export class Appender {
     for (const descriptor of [this.#fd, this.#syncFd])
       await new Promise<void>((resolve) => close(descriptor, () => resolve()));
     return failed;
-  }
-
-  #truncateTorn(): void {
-    if (fstatSync(this.#fd).size > this.size) this.#files.truncate(this.#fd, this.size);
-    this.#torn = false;
   }
 }
 

@@ -44,7 +44,7 @@ export class NewestSegment {
   }
 
   /** The file. It is another one after `goOnWith`. */
-  get file(): Pick<Appender, 'path' | 'size' | 'append' | 'state' | 'acceptSize'> {
+  get file(): Pick<Appender, 'path' | 'size' | 'append' | 'removeTorn' | 'state' | 'acceptSize'> {
     return this.#appender;
   }
 

@@ -169,6 +169,7 @@ export class Writer {
   startSegment(isUnflushed = false): void {
     const { places, onSegment } = this.#options;
     mkdirSync(places.audit, { recursive: true, mode: 0o700 });
+    this.#segment.file.removeTorn();
     this.#segment.goOnWith(join(places.audit, segmentName(this.#chain.head.seq + 1)), isUnflushed);
     onSegment();
   }

@@ -45,6 +45,6 @@ export function printHostEntry(
 ): void {
   terminal.out(`\nin the host's configuration, or by "warder connect ${profile} --host HOST":`);
   for (const note of notes) terminal.out(`  ${note}`);
+  terminal.out('  the first use by each host asks for your yes: keep "warder approvals --watch" open');
   terminal.text(JSON.stringify({ [profile]: entry }, null, 2));
-  terminal.out('the first use by each host asks for your yes: keep "warder approvals --watch" open');
 }

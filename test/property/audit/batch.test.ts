@@ -11,7 +11,7 @@ import { verify } from '../../../src/audit/verify.ts';
 import { openOn } from '../../fixtures/audit-state.ts';
 
 const numRuns = process.env.SLOW ? 2000 : 15;
-vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
+vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000, hookTimeout: 60_000 });
 const scratch = mkdtempSync(join(tmpdir(), 'warder-batch-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
@@ -127,10 +127,10 @@ test('W-AUDIT-6 whatever fails at any point, only what is on record may happen',
           told = await fill(log, todo, false);
           isBroken = false;
         }
-        const written = text()
-          .join('')
-          .trimEnd()
-          .split('\n')
+        const lines = text().join('').split('\n');
+        // Part of a record may be left at the end of the log, where whoever opens it next removes it, and nowhere else.
+        lines.pop();
+        const written = lines
           .map((line) => JSON.parse(line))
           .flatMap(({ event, id }) => (event === 'tool.call' ? [Number(id)] : []));
         // What a segment that ends has lost is in the log, and its caller was told that it is not on the disk.

@@ -139,10 +139,10 @@ describe('grants', () => {
       return await set.apply(blobs, given);
     };
     const written = store.revoke(first?.grant.id);
+    // It is at the store by then.
+    await new Promise((resolve) => setImmediate(resolve));
     const late = store.revoke(second?.grant.id);
     late.catch(() => {});
-    // The first of the two is at the store by then.
-    await new Promise((resolve) => setImmediate(resolve));
     const retired = files.retire();
     slow.resolve();
     await retired;

@@ -3,6 +3,7 @@
 // follows until that has emptied: the order stays, and so do back pressure and errors.
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 
 /** What is longer goes by the stream: the kernel seldom takes it all. In bytes. */
 const MOST = 65_536;
@@ -33,4 +34,16 @@ export class DirectWrites {
     }
     return written === chunk.length ? undefined : [chunk.subarray(written)];
   }
+}
+
+/** Writes chunks to a stream as one. `done` is called when all of it is written. Returns what the last write does: whether more should follow. */
+export function writeTogether(stream: Writable, chunks: readonly Uint8Array[], done?: () => void): boolean {
+  let more = true;
+  if (chunks.length > 1) stream.cork();
+  for (const [at, chunk] of chunks.entries()) {
+    const isLast = at === chunks.length - 1;
+    more = stream.write(chunk, isLast && done !== undefined ? (error) => error ?? done() : undefined);
+  }
+  if (chunks.length > 1) stream.uncork();
+  return more;
 }

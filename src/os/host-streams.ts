@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { HostDescriptors } from './descriptor-inbox.ts';
-import { DirectWrites } from './direct-writes.ts';
+import { DirectWrites, writeTogether } from './direct-writes.ts';
 import { ReadBlocks } from './read-blocks.ts';
 
 /** What happens to them. */
@@ -88,15 +88,7 @@ export class HostStreams {
   write(chunks: readonly Uint8Array[], done?: () => void): boolean {
     if (this.#output.destroyed) return false;
     const rest = done === undefined ? this.#direct.write(chunks) : chunks;
-    if (rest === undefined) return true;
-    let more = true;
-    if (rest.length > 1) this.#output.cork();
-    for (const [at, chunk] of rest.entries()) {
-      const isLast = at === rest.length - 1;
-      more = this.#output.write(chunk, isLast && done !== undefined ? (error) => error ?? done() : undefined);
-    }
-    if (rest.length > 1) this.#output.uncork();
-    return more;
+    return rest === undefined || writeTogether(this.#output, rest, done);
   }
 
   /** Whether `drain` is still to come. */

@@ -4,6 +4,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { WarderError } from '../errors.ts';
+import { writeTogether } from '../os/direct-writes.ts';
 import type { Log } from '../os/log.ts';
 import type { Processes } from '../os/processes.ts';
 import type { Child, Ending, Spawn } from '../os/spawn.ts';
@@ -190,9 +191,7 @@ function superviseServer(
       if (stdin.destroyed || stdin.writableEnded) return true;
       const rest = direct === undefined ? chunks : direct.write(chunks);
       if (rest === undefined) return true;
-      if (rest.length > 1) stdin.cork();
-      for (const chunk of rest) stdin.write(chunk);
-      if (rest.length > 1) stdin.uncork();
+      writeTogether(stdin, rest);
       // Bytes that the pipe accepted at once are not counted any more.
       return stdin.writableLength < stdin.writableHighWaterMark;
     },

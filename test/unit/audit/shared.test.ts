@@ -21,6 +21,19 @@ function joined(place: AuditState, more: Partial<AuditOptions['settings']> = {})
   });
 }
 
+/** The first daemon's log, on files that may fail. `errors`: gets what is logged as an error. */
+function failingOn(place: AuditState, failing: Files, errors: string[]): Promise<AuditLog> {
+  return AuditLog.open({
+    places: { audit: place.audit, state: place.state },
+    settings,
+    version: '0.1.0',
+    pid: 4242,
+    clock,
+    log: { ...log, error: (_facts, message) => void errors.push(message) },
+    files: failing,
+  });
+}
+
 function newest({ audit }: AuditState): string {
   return join(audit, readdirSync(audit).sort().at(-1) ?? '');
 }
@@ -131,15 +144,7 @@ test('W-AUDIT-15 a segment of the older daemon whose last records the disk does 
       await files.flush(fd);
     },
   };
-  const old = await AuditLog.open({
-    places: { audit: place.audit, state: place.state },
-    settings,
-    version: '0.1.0',
-    pid: 4242,
-    clock,
-    log: { ...log, error: (_facts, message) => void errors.push(message) },
-    files: failing,
-  });
+  const old = await failingOn(place, failing, errors);
   old.retire();
   const young = await joined(place, { segment: 200 });
   young.append('tool.call', call(1));
@@ -161,15 +166,11 @@ test('W-AUDIT-15 a daemon whose last records the disk does not take says so when
   using place = new AuditState();
   const errors: string[] = [];
   let isFull = false;
-  const stopped = await AuditLog.open({
-    places: { audit: place.audit, state: place.state },
-    settings,
-    version: '0.1.0',
-    pid: 4242,
-    clock,
-    log: { ...log, error: (_facts, message) => void errors.push(message) },
-    files: { ...files, flush: (fd) => (isFull ? Promise.reject(new Error('EIO')) : files.flush(fd)) },
-  });
+  const failing: Files = {
+    ...files,
+    flush: (fd) => (isFull ? Promise.reject(new Error('EIO')) : files.flush(fd)),
+  };
+  const stopped = await failingOn(place, failing, errors);
   isFull = true;
   await stopped[Symbol.asyncDispose]();
   expect(errors).toEqual(['the last records may not be on the disk']);

@@ -1,37 +1,28 @@
 // A host of one era and its remote server, through all that may come between: nobody has signed in yet, a lost session, a
-// token that was revoked. While no request may go to the server, the host is answered from what is known of it, and what acts
-// waits for a person to sign in. A server that is opened anew is told what the host has told the one before, and the host
-// what may have changed.
+// token that was revoked. While no request may go to the server, the host is answered from what is known of it
+// (`offline/introduction.ts`), and what acts waits for a person to sign in (`offline/sign-in-wait.ts`). A server that is opened
+// anew is told what the host has told the one before (`replay.ts`), and the host what may have changed.
 
 import { WarderError } from '../../errors.ts';
 import { memberIn, whole } from '../../json/read.ts';
 import type { HostDialog } from '../../relay/consent.ts';
 import type { OfflineRecord } from '../../relay/offline-record.ts';
 import { SIGN_IN_TOOL } from '../../wire/sign-in-tool.ts';
-import { emptyList, isAnsweredOffline, OfflineAnswers } from '../offline/answers.ts';
-import { inWords, signInResult } from '../offline/sign-in-tool.ts';
-import { SignInWait, type Waiter } from '../offline/sign-in-wait.ts';
+import { isAnsweredOffline } from '../offline/answers.ts';
+import { Introduction } from '../offline/introduction.ts';
+import { signInResult } from '../offline/sign-in-tool.ts';
+import { SignInWait } from '../offline/sign-in-wait.ts';
 import type { PipeParts, RemoteMessage } from '../pipe.ts';
 import { ArbitratedPipe, type PipeOpeners, type Verdicts } from './arbitration.ts';
 import { Backoff } from './backoff.ts';
-import { codeOf } from './errors.ts';
 import { ownIdOf } from './ids.ts';
-import { type Incoming, incoming, NO_METHOD, paramsOf, result } from './messages.ts';
-import { metaIn } from './meta.ts';
-import { objectOf, textOf } from './objects.ts';
-import { type OwnAnswer, OwnRequests } from './own-requests.ts';
-import { LEFT, LOST, problemIn, refusalBy, UNOPENED, versionProblem } from './problems.ts';
+import { type Incoming, incoming, result } from './messages.ts';
+import { textOf } from './objects.ts';
+import type { OwnAnswer } from './own-requests.ts';
+import { LOST, problemIn, refusalBy, UNOPENED, versionProblem } from './problems.ts';
 import { Promises } from './promises.ts';
-import {
-  ACKNOWLEDGED,
-  CALL,
-  CANCELLED,
-  DISCOVER,
-  type Era,
-  FIRST_OWN_ID,
-  INITIALIZE,
-  SUBSCRIPTION,
-} from './protocol.ts';
+import { CALL, CANCELLED, type Era, INITIALIZE } from './protocol.ts';
+import { Replay } from './replay.ts';
 
 export interface ConnectionOwner {
   message(json: Buffer): void;
@@ -59,21 +50,12 @@ export class Connection {
   readonly #parts: ConnectionParts;
   readonly #host: string;
   readonly #promises: Promises;
-  readonly #offline: OfflineAnswers;
-  readonly #own: OwnRequests;
+  readonly #introduction: Introduction;
+  readonly #replay: Replay;
   #pipe: ArbitratedPipe | undefined;
   #paused = false;
-  /** The server is told again what the host has told before. */
-  #isGreeting = false;
-  /** The host is to be told that lists may be others. */
-  #hasMissed = false;
-  #isIntroduced = false;
-  /** A request of Warder's own may still be answered that nobody waits for. */
-  #hasForgotten = false;
   /** Requests that the server has, and that can be answered without it. */
   readonly #tracked = new Map<number, RemoteMessage>();
-  /** Subscriptions whose acknowledgement the host has seen. */
-  readonly #acknowledged = new Set<number>();
   readonly #waiting: SignInWait;
   /** A person has signed in for those who wait now. */
   #hasSignedIn = false;
@@ -87,8 +69,20 @@ export class Connection {
     this.#host = pipe.server.host;
     this.#backoff = new Backoff(() => pipe.clock.monotonic());
     this.#promises = new Promises(era);
-    this.#offline = new OfflineAnswers({ era, profile, host: this.#host, record: offline });
-    this.#own = new OwnRequests(nextId, (message) => this.#pipe?.send(message));
+    this.#introduction = new Introduction({
+      era,
+      profile,
+      host: this.#host,
+      record: offline,
+      promises: this.#promises,
+      tell: (message) => owner.message(message),
+    });
+    this.#replay = new Replay({
+      era,
+      promises: this.#promises,
+      nextId,
+      send: (message) => this.#pipe?.send(message),
+    });
     this.#waiting = new SignInWait({
       authorizer: pipe.authorizer,
       waiting: (id, text) => owner.waiting(id, text),
@@ -102,12 +96,12 @@ export class Connection {
 
   /** Whether the host may have been shown the tool by which to sign in. */
   get showsTool(): boolean {
-    return this.#offline.showsTool;
+    return this.#introduction.showsTool;
   }
 
   /** Whether a request that acts may go to the server. */
   get isReady(): boolean {
-    return this.#isAuthorized && (!this.#offline.isUsed || this.#isIntroduced);
+    return this.#isAuthorized && !this.#introduction.isProvisional;
   }
 
   pause(paused: boolean): void {
@@ -120,12 +114,12 @@ export class Connection {
     const { kind, id } = message;
     if (kind === 'request' && id !== undefined) this.#request(id, message);
     else if (message.method === CANCELLED) this.#cancel(message);
-    else if (this.#pipe !== undefined && !this.#isGreeting) this.#pipe.send(message);
+    else if (this.#pipe !== undefined && !this.#replay.isUnderWay) this.#pipe.send(message);
   }
 
   /** What may go to the server has changed. */
   authorizerChanged(): void {
-    if (this.#isAuthorized && this.#hasMissed && !this.#waiting.isSigningIn) this.#greet();
+    if (this.#isAuthorized && this.#introduction.hasMissed && !this.#waiting.isSigningIn) this.#greet();
   }
 
   /** Has the server ready to be asked; a person may have to sign in. Settles with why it is not; never rejects. */
@@ -134,30 +128,15 @@ export class Connection {
     signal: AbortSignal,
     dialog?: HostDialog,
   ): Promise<string | undefined> {
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    const waiter: Waiter = {
-      done: (problem) => {
-        signal.removeEventListener('abort', leave);
-        resolve(problem && inWords(problem));
-      },
-      waits,
-      dialog,
-    };
-    const leave = (): void =>
-      this.#parts.owner.run(() => {
-        if (this.#waiting.remove(waiter)) waiter.done(LEFT);
-      });
-    signal.addEventListener('abort', leave, { once: true });
-    this.#waiting.add(waiter);
-    if (signal.aborted) leave();
-    else this.#enter();
-    return promise;
+    const problem = this.#waiting.wait(waits, signal, dialog);
+    if (!signal.aborted) this.#enter();
+    return problem;
   }
 
   /** Aborts all that is under way. Returns how many connections that were. */
   cut(reason: string): number {
     const pipe = this.#pipe;
-    this.#isGreeting = false;
+    this.#replay.stop();
     this.#lose();
     this.#settle(new WarderError('sign-in-needed', reason));
     pipe?.cut(reason);
@@ -177,7 +156,7 @@ export class Connection {
 
   /** Whether the server has to be told what the host has told before, or the host what it has missed. */
   get #isToBeGreeted(): boolean {
-    if (this.#hasMissed) return true;
+    if (this.#introduction.hasMissed) return true;
     return (
       this.#pipe === undefined && this.#parts.era === 'session' && this.#promises.initialize !== undefined
     );
@@ -187,7 +166,7 @@ export class Connection {
     const { method, name } = message;
     const isOffline = isAnsweredOffline(method);
     if (method === CALL && name === SIGN_IN_TOOL && this.showsTool) this.#signIn(id);
-    else if (this.#isGreeting) this.#waiting.hold(message);
+    else if (this.#replay.isUnderWay) this.#waiting.hold(message);
     else if (!this.#isAuthorized && this.#pipe?.isSettled !== true) {
       if (isOffline) this.#answerOffline(id, message);
       else {
@@ -231,16 +210,14 @@ export class Connection {
 
   #receive(line: Buffer): void {
     const { owner } = this.#parts;
-    const isPlain = this.#tracked.size === 0 && this.#own.isIdle && this.#acknowledged.size === 0;
-    if (isPlain && !this.#hasForgotten) {
+    if (this.#tracked.size === 0 && this.#replay.isIdle) {
       owner.message(line);
       return;
     }
     const message = incoming(line);
-    const { kind, method, idStart, idEnd } = message.envelope;
+    const { kind, idStart, idEnd } = message.envelope;
     const id = kind === 'response' ? ownIdOf(line, idStart, idEnd) : undefined;
-    if (id !== undefined && (this.#own.answered(id, message) || id > FIRST_OWN_ID)) return;
-    if (method === ACKNOWLEDGED && this.#wasAcknowledged(message)) return;
+    if (this.#replay.takes(id, message)) return;
     const tracked = id === undefined ? undefined : this.#tracked.get(id);
     if (id === undefined || tracked === undefined) owner.message(line);
     else this.#answered(id, tracked, message);
@@ -248,20 +225,14 @@ export class Connection {
 
   /** The server has answered what could have been answered without it. */
   #answered(id: number, request: RemoteMessage, message: Incoming): void {
-    const { owner, era } = this.#parts;
-    const { failed } = message.envelope;
     const { method } = request;
     this.#tracked.delete(id);
-    if (failed && !this.#isAuthorized) this.#answerOffline(id, request);
+    if (message.envelope.failed && !this.#isAuthorized) this.#answerOffline(id, request);
     else {
       this.#promises.ended(id);
-      // Of lists the host may have been promised more than there are.
-      const isPromised = failed && this.#offline.isUsed && codeOf(message) === NO_METHOD;
-      const none = isPromised ? emptyList(era, method) : undefined;
-      owner.message(none === undefined ? message.json : result(id, none));
+      this.#introduction.answered(id, method, message);
     }
     if (method === INITIALIZE) this.#opened(request, message);
-    else if (method === DISCOVER && !failed) this.#isIntroduced = true;
   }
 
   /** The server has answered the handshake of the host itself. */
@@ -272,10 +243,7 @@ export class Connection {
       this.#settle(problem === undefined ? LOST : problemIn(textOf(line, problem), this.#isAuthorized));
       return;
     }
-    this.#promises.noteInitialize(request);
-    this.#isIntroduced = true;
-    // Who begins anew lists anew.
-    this.#hasMissed = false;
+    this.#introduction.begun(request);
     this.#settle(undefined);
   }
 
@@ -288,17 +256,14 @@ export class Connection {
   }
 
   #answerOffline(id: number, message: RemoteMessage): void {
-    const { owner } = this.#parts;
-    this.#hasMissed = true;
-    this.#promises.noteInitialize(message);
-    owner.message(this.#offline.to(id, incoming(message.json)));
+    this.#introduction.answer(id, message);
     this.#leaveUnopened();
   }
 
   /** Someone calls the tool by which to sign in. */
   #signIn(id: number): void {
     const { owner, era } = this.#parts;
-    if (this.#isAuthorized && !this.#hasMissed && !this.#isGreeting) {
+    if (this.#isAuthorized && !this.#introduction.hasMissed && !this.#replay.isUnderWay) {
       owner.message(result(id, signInResult(era, this.#host, undefined)));
       return;
     }
@@ -319,32 +284,27 @@ export class Connection {
   }
 
   #open(): void {
-    if (this.#isGreeting) return;
+    if (this.#replay.isUnderWay) return;
     if (this.#isToBeGreeted) this.#greet();
     else this.#settle(undefined);
   }
 
   /** Opens the server anew, and tells it what the host has told before. */
   #greet(): void {
-    if (this.#isGreeting || this.#isClosed) return;
+    if (this.#replay.isUnderWay || this.#isClosed) return;
     this.#backoff.cancel();
-    const { era } = this.#parts;
-    const { initialize, meta } = this.#promises;
-    if (era === 'session' && this.#pipe !== undefined) {
+    if (this.#parts.era === 'session' && this.#pipe !== undefined) {
       // Its own handshake may be under way: see `#opened`.
       if (!this.#pipe.isSettled) return;
-      this.#announce();
+      this.#introduction.announce();
       this.#settle(undefined);
       return;
     }
-    this.#isGreeting = true;
     this.#pipe ??= this.#openPipe();
-    const done = (answer: OwnAnswer): void => this.#greeted(answer);
-    if (era === 'session' && initialize !== undefined)
-      this.#own.ask(this.#own.next(), INITIALIZE, initialize, done);
-    else if (era === 'stateless' && meta !== undefined)
-      this.#own.ask(this.#own.next(), DISCOVER, objectOf({ _meta: meta }), done);
-    else this.#reopened();
+    this.#replay.begin((answer) => {
+      if (answer === undefined) this.#reopened();
+      else this.#greeted(answer);
+    });
   }
 
   #greeted(answer: OwnAnswer): void {
@@ -352,41 +312,26 @@ export class Connection {
     const problem =
       'error' in answer ? problemIn(answer.error, this.#isAuthorized) : versionProblem(era, answer.result);
     if (problem !== undefined || 'error' in answer) {
-      this.#isGreeting = false;
+      this.#replay.stop();
       if (era === 'session') this.#drop();
       // Only now is it known that the server wants a token: who waits for it has a person sign in, once.
       if (!this.#isAuthorized && !this.#hasSignedIn && this.#waiting.hasWaiters) this.#enter();
       else this.#settle(problem ?? LOST);
       return;
     }
-    if (this.#offline.isUsed && !this.#isIntroduced) owner.introduced(answer.result);
-    this.#isIntroduced = true;
+    if (this.#introduction.isProvisional) owner.introduced(answer.result);
+    this.#introduction.learnt();
     this.#reopened();
   }
 
   #reopened(): void {
-    const { initialized, settings, listens } = this.#promises;
-    const pipe = this.#pipe;
-    this.#isGreeting = false;
-    if (pipe === undefined) return;
-    if (initialized !== undefined) pipe.send(initialized);
-    // Their answers are for nobody.
-    for (const { method, json: line } of settings) {
-      const params = paramsOf(incoming(line).envelope);
-      this.#own.ask(this.#own.next(), method, params && Buffer.from(textOf(line, params)), () => {});
+    if (this.#pipe === undefined) {
+      this.#replay.stop();
+      return;
     }
-    for (const listen of listens) {
-      if (listen.id !== undefined) this.#acknowledged.add(listen.id);
-      pipe.send(listen);
-    }
-    if (this.#hasMissed) this.#announce();
+    this.#replay.finish();
+    if (this.#introduction.hasMissed) this.#introduction.announce();
     this.#settle(undefined);
-  }
-
-  /** Tells the host that all lists may be others. */
-  #announce(): void {
-    this.#hasMissed = false;
-    for (const line of this.#promises.announcements) this.#parts.owner.message(line);
   }
 
   /** The server can be asked, or cannot: whoever waits is told, and what is held goes on or is answered. */
@@ -423,14 +368,8 @@ export class Connection {
     if (tracked?.method === INITIALIZE) this.#leaveUnopened();
   }
 
-  #wasAcknowledged({ json: line, envelope }: Incoming): boolean {
-    const stream = memberIn(line, metaIn(line, paramsOf(envelope)), SUBSCRIPTION);
-    const id = stream === undefined ? undefined : ownIdOf(line, stream.start, stream.end);
-    return id !== undefined && this.#acknowledged.delete(id);
-  }
-
   #tellWaiting(id: number, text: string | undefined): void {
-    if (!this.#own.has(id)) this.#parts.owner.waiting(id, text);
+    if (!this.#replay.has(id)) this.#parts.owner.waiting(id, text);
   }
 
   #unreadable(id: number | undefined): void {
@@ -446,17 +385,16 @@ export class Connection {
         if (this.#isAuthorized && this.#isToBeGreeted) this.#greet();
       }),
     );
-    if (!this.#isGreeting) return;
-    this.#isGreeting = false;
+    if (!this.#replay.isUnderWay) return;
+    this.#replay.stop();
     this.#settle(LOST);
   }
 
   /** There is no server any more: the next message opens one. */
   #lose(): void {
     this.#pipe = undefined;
-    this.#hasMissed = true;
-    this.#hasForgotten = true;
-    this.#own.forgetAll();
+    this.#introduction.missed();
+    this.#replay.forget();
   }
 
   #drop(): void {

@@ -10,7 +10,6 @@ import { CALL, type Era, SESSION_VERSIONS, shortText } from './protocol.ts';
 export const LOST = new WarderError('remote-unreachable', 'the server has ended the session', {
   hint: 'try again',
 });
-export const LEFT = new WarderError('sign-in-needed', 'nobody waits for the sign-in any more');
 export const UNOPENED = 'the session could not be opened';
 
 /** What an error says that answers a handshake of Warder's own; its JSON text. */

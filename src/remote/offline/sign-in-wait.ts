@@ -1,12 +1,15 @@
 // Who waits for the server to be ready: requests of the host that act, calls of the tool by which to sign in, and the relay
 // before it lists. All wait for one sign-in.
-import type { WarderError } from '../../errors.ts';
+import { WarderError } from '../../errors.ts';
 import type { HostDialog } from '../../relay/consent.ts';
 import type { Authorizer } from '../authorizer.ts';
 import type { RemoteMessage } from '../pipe.ts';
+import { inWords } from './sign-in-tool.ts';
+
+const LEFT = new WarderError('sign-in-needed', 'nobody waits for the sign-in any more');
 
 /** Someone who waits until the server can be asked, or is told why it cannot be. */
-export interface Waiter {
+interface Waiter {
   done(problem: WarderError | undefined): void;
   /** What it waits for. */
   waits(text: string): void;
@@ -53,8 +56,29 @@ export class SignInWait {
     this.#bytes += message.json.length;
   }
 
-  add(waiter: Waiter): void {
+  /** Someone waits, until `signal` is aborted. Settles with why the server cannot be asked; never rejects. */
+  wait(
+    waits: Waiter['waits'],
+    signal: AbortSignal,
+    dialog: HostDialog | undefined,
+  ): Promise<string | undefined> {
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const waiter: Waiter = {
+      done: (problem) => {
+        signal.removeEventListener('abort', leave);
+        resolve(problem && inWords(problem));
+      },
+      waits,
+      dialog,
+    };
+    const leave = (): void =>
+      this.#parts.run(() => {
+        if (this.#remove(waiter)) waiter.done(LEFT);
+      });
+    signal.addEventListener('abort', leave, { once: true });
     this.#waiters.add(waiter);
+    if (signal.aborted) leave();
+    return promise;
   }
 
   /** A call of the tool by which to sign in waits. */
@@ -73,19 +97,12 @@ export class SignInWait {
     this.#waiters.add(waiter);
   }
 
-  /** One waits no longer. False: it did not. */
-  remove(waiter: Waiter): boolean {
-    if (!this.#waiters.delete(waiter)) return false;
-    this.#leave();
-    return true;
-  }
-
   /** The host takes a request back. False: it does not wait. */
   cancel(id: number): boolean {
     const call = this.#calls.get(id);
     if (call !== undefined) {
       this.#calls.delete(id);
-      return this.remove(call);
+      return this.#remove(call);
     }
     const left = this.#held.filter((held) => held.id !== id);
     if (left.length === this.#held.length) return false;
@@ -136,6 +153,13 @@ export class SignInWait {
   close(): void {
     this.#signingIn?.abort();
     this.#signingIn = undefined;
+  }
+
+  /** One waits no longer. False: it did not. */
+  #remove(waiter: Waiter): boolean {
+    if (!this.#waiters.delete(waiter)) return false;
+    this.#leave();
+    return true;
   }
 
   #leave(): void {

@@ -27,8 +27,8 @@ bool offer_descriptors(const struct places *places, int connection, char number[
 /** The ancestors that are looked at, and their descriptors, all together. */
 #define MAX_ANCESTORS 32
 #define MAX_DESCRIPTORS 8192
-/** Looks at who has a socket, and the time between two, in microseconds: a host may be about to close its copy. */
-#define LOOKS 5
+/** How often a host that has a socket is given the time to close its copy, all together, and how long, in microseconds. */
+#define PAUSES 4
 #define PAUSE 500
 /** `socket:[INODE]`. */
 #define MAX_LINK 40
@@ -76,34 +76,58 @@ static bool is_passable(int descriptor, int access, const struct stat *stats, ch
 
 enum holding { HOLDS_NONE, HOLDS_SOME, UNKNOWN };
 
-/** Whether a process has one of the sockets. `*left`: how many descriptors may still be looked at. */
-static enum holding look_at(pid_t pid, const struct sockets *sockets, int *left) {
+/** How much may still be looked at. */
+struct patience {
+  int descriptors;
+  int pauses;
+};
+
+/** Whether a descriptor of a process, as its folder in /proc has it, is one of the sockets. */
+static bool is_one(int folder, const char *name, const struct sockets *sockets) {
+  char link[MAX_LINK];
+  const ssize_t length = readlinkat(folder, name, link, sizeof link - 1);
+  if (length <= 0) return false;
+  link[length] = '\0';
+  return strcmp(link, sockets->links[0]) == 0 || strcmp(link, sockets->links[1]) == 0;
+}
+
+/** Whether a process has one of the sockets, and keeps it. */
+static enum holding look_at(pid_t pid, const struct sockets *sockets, struct patience *left) {
   const int folder = open_process_file(pid, "fd");
   DIR *list = folder < 0 ? NULL : fdopendir(folder);
   if (list == NULL) return UNKNOWN;
   enum holding found = HOLDS_NONE;
   for (struct dirent *entry; found == HOLDS_NONE && (entry = readdir(list)) != NULL;) {
     if (entry->d_name[0] == '.') continue;
-    char link[MAX_LINK];
-    const ssize_t length = readlinkat(folder, entry->d_name, link, sizeof link - 1);
-    if (length > 0) {
-      link[length] = '\0';
-      if (strcmp(link, sockets->links[0]) == 0 || strcmp(link, sockets->links[1]) == 0) found = HOLDS_SOME;
+    while (found == HOLDS_NONE && is_one(folder, entry->d_name, sockets)) {
+      if (left->pauses-- == 0) found = HOLDS_SOME;
+      else nanosleep(&(struct timespec){.tv_nsec = PAUSE * 1000}, NULL);
     }
-    if (--*left == 0) found = HOLDS_SOME;
+    if (--left->descriptors == 0) found = HOLDS_SOME;
   }
   closedir(list);
   return found;
 }
 
+/** Whether a process made all of the sockets, by socketpair(2): then those above it do not have them by descent. */
+static bool has_made(pid_t pid, const struct sockets *sockets) {
+  for (int descriptor = 0; descriptor < 2; descriptor++) {
+    struct ucred maker = {0};
+    if (sockets->links[descriptor][0] == '\0') continue;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &maker, &(socklen_t){sizeof maker}) != 0 || maker.pid != pid)
+      return false;
+  }
+  return true;
+}
+
 /**
- * Whether another process may have one of the sockets: a child of this one, or one from which it descends, up to the first
- * above its parent that cannot be seen.
+ * Whether another process may have one of the sockets: a child of this one, or one from which it descends, up to the one that made
+ * them or the first above its parent that cannot be seen.
  */
 static bool is_shared(const struct sockets *sockets) {
   siginfo_t child;
   if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD) return true;
-  int left = MAX_DESCRIPTORS;
+  struct patience left = {.descriptors = MAX_DESCRIPTORS, .pauses = PAUSES};
   pid_t pid = getppid();
   // Its parent is in a namespace that cannot be seen from here.
   if (pid <= 0) return true;
@@ -111,6 +135,7 @@ static bool is_shared(const struct sockets *sockets) {
     const enum holding holding = look_at(pid, sockets, &left);
     if (holding == UNKNOWN) return above == 0;
     if (holding == HOLDS_SOME) return true;
+    if (has_made(pid, sockets)) return false;
     struct process process;
     if (!read_process(pid, &process)) return above == 0;
     pid = process.parent;
@@ -129,11 +154,7 @@ static bool are_passable(void) {
   if (!is_passable(STDIN_FILENO, O_RDONLY, &stats[0], sockets.links[0])) return false;
   if (!is_passable(STDOUT_FILENO, O_WRONLY, &stats[1], sockets.links[1])) return false;
   if (sockets.links[0][0] == '\0' && sockets.links[1][0] == '\0') return true;
-  for (int looks = 1; is_shared(&sockets); looks++) {
-    if (looks == LOOKS) return false;
-    nanosleep(&(struct timespec){.tv_nsec = PAUSE * 1000}, NULL);
-  }
-  return true;
+  return !is_shared(&sockets);
 }
 
 /** The address where the daemon at the other end takes descriptors: `fds-PID` beside its socket, so that no other gets them. */

@@ -38,7 +38,14 @@ function descriptors(): string[] {
 
 /** Runs a script with sockets, as a host in Node does: what it prints, and its exit code. */
 async function shell(server: SessionServer, script: string): Promise<{ code: unknown; output: string }> {
-  const env = { ...server.env, PATH: '/usr/bin:/bin', DIR: server.daemon.dir, ONE_SOCKET, TERMINAL };
+  const env = {
+    ...server.env,
+    PATH: '/usr/bin:/bin',
+    DIR: server.daemon.dir,
+    ONE_SOCKET,
+    KEPT_ABOVE,
+    TERMINAL,
+  };
   const argv = ['-c', script, 'sh', ...server.daemon.command('native', 'echo')];
   const child = spawn('/bin/sh', argv, { env, stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
@@ -62,6 +69,24 @@ ours.shutdown(socket.SHUT_WR)
 while got := ours.recv(100): sys.stdout.write(got.decode())
 sys.stdout.flush()
 sys.exit(child.wait())
+`;
+
+/** A host that keeps the program's end, and has it started by another, which does not. */
+const KEPT_ABOVE = `
+import os, socket, sys
+ours, theirs = socket.socketpair()
+if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
+        for descriptor in (0, 1): os.dup2(theirs.fileno(), descriptor)
+        os.execv(sys.argv[1], sys.argv[1:])
+    for descriptor in (0, 1, ours.fileno(), theirs.fileno()): os.close(descriptor)
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+ours.sendall(b'a line\\n')
+sys.stdout.write(ours.recv(100).decode())
+sys.stdout.flush()
+ours.shutdown(socket.SHUT_WR)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
 `;
 
 /** A terminal as standard input. */
@@ -231,6 +256,7 @@ describe.skipIf(!runs)('descriptors that are handed over', () => {
     ['pipes', 'cat | "$@" | cat', true, 'a line\n', 0],
     ['one socket for both', 'exec python3 -c "$ONE_SOCKET" "$@"', true, 'a line\n', 7],
     ['sockets that a wrapper has too', '"$@"; echo done', false, 'a line\ndone\n', 0],
+    ['a socket that its maker keeps', 'exec python3 -c "$KEPT_ABOVE" "$@"', false, 'a line\n', 7],
     ['a socket that a child of its own has too', 'sleep 1 & exec "$@"', false, 'a line\n', 7],
     ['a socket that is standard error as well', 'exec "$@" 2>&1', false, 'a line\n', 7],
     ['a terminal', 'exec python3 -c "$TERMINAL" "$@"', false, 'a line\n', 7],

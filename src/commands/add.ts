@@ -27,7 +27,12 @@ import { offerTools } from './policy/offer.ts';
 import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
 import { hostEntry, printHostEntry } from './profile/host-entry.ts';
 import { type ListedPaths, listPaths, namedPaths } from './profile/named-paths.ts';
-import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
+import {
+  checkVariableNames,
+  parseEnvOptions,
+  refuseSealedTexts,
+  refuseSecrets,
+} from './profile/option-checks.ts';
 import { protectedLine } from './profile/planted.ts';
 import { previewServer } from './profile/preview.ts';
 import { refuseRunner } from './profile/runner.ts';
@@ -83,6 +88,12 @@ export async function addLocal(
     requested.kind === 'command' ? [requested.command, ...requested.args] : requested.args,
     credentials,
   );
+  if (delivery.deliver === 'sealed')
+    refuseSealedTexts(env, requested.args, (variable) =>
+      variable === undefined
+        ? 'use "--deliver arg": the server then holds the secret'
+        : `use "--credential ${variable} --deliver env" in place of "--env ${variable}=…": the server then holds the whole text`,
+    );
   const as = args.as ?? known.as;
   if (args.as !== undefined && delivery.deliver !== 'sealed')
     throw new WarderError('usage', '"--as" is for a sealed credential, and there is none', {

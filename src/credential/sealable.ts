@@ -61,6 +61,30 @@ function isJson(text: string): boolean {
   }
 }
 
+/** The keys of a connection string: those of a drivers' for databases, and of Azure. */
+const CONNECTION_KEY =
+  /^(?:server|host|data source|port|driver|database|initial catalog|dbname|uid|user(?: ?id)?|pwd|password|endpoint|defaultendpointsprotocol|account(?:name|key|endpoint)|sharedaccesskey(?:name)?)$/i;
+const URL_SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//;
+
+/**
+ * Why no placeholder helps inside of a text that refers to a credential, `Bearer ${credential:TOKEN}`: what the server does with it
+ * is no request of HTTP, or signs. `undefined` if it may. Follows the text's name: `DB_URL is ...`.
+ */
+export function sealedTextProblem(text: string): string | undefined {
+  if (PRIVATE_KEY.test(text)) return 'is a private key, which signs and is never sent';
+  const scheme = URL_SCHEME.exec(text)?.[1]?.toLowerCase();
+  if (scheme !== undefined)
+    return /^(?:https?|wss?)$/.test(scheme)
+      ? undefined
+      : `is a URL of "${scheme.slice(0, 40)}:", which is not HTTP, so nobody puts the secret in`;
+  const keys = text
+    .split(/;|\s+(?=[A-Za-z]+=)/)
+    .flatMap((part) => /^\s*([A-Za-z][A-Za-z ]{0,40}?)\s*=/.exec(part)?.[1] ?? []);
+  return keys.filter((key) => CONNECTION_KEY.test(key)).length > 1
+    ? 'is a connection string, whose secret goes into no header, so nobody puts it in'
+    : undefined;
+}
+
 /** A server that reads its URL and gets something else does not start. */
 const HTTP_URL = /^https?:\/\/\S/i;
 

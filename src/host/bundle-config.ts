@@ -1,6 +1,6 @@
 // What a bundle asks of a person (`user_config` of MCPB), and its arguments and variables with the answers in them. Pure. An
 // option that is marked as sensitive, and one whose name is that of a secret, is declared by the name of a variable and never
-// filled in.
+// filled in: what refers to it is written as `${credential:NAME}`.
 import { BUNDLE_FOLDER, type BundleManifest, type BundleOption } from './bundle-manifest.ts';
 import { takeName, variableForm } from './plan/variable-name.ts';
 import { isSecretName } from './secrets.ts';
@@ -16,8 +16,8 @@ export type UserFolders = Readonly<Record<string, string>>;
 export interface BundleSecret {
   readonly variable: string;
   readonly key: string;
-  /** In an argument, and not in a variable of that name. */
-  readonly inArgument: boolean;
+  /** An argument, or the text of a variable, refers to it; it is not declared by a variable of the manifest. */
+  readonly isReferred: boolean;
   /** What its value has to be, if that is more than the secret itself: `Bearer ${user_config.key}`. */
   readonly form: string | undefined;
 }
@@ -76,15 +76,26 @@ export function defaultValues(
   return values.length === 0 || values.every((value) => value === '') ? undefined : values;
 }
 
+/** What a manifest is filled in with. */
+export interface Answers {
+  readonly values: OptionValues;
+  /** Variables of optional secrets that are used all the same. */
+  readonly wanted: readonly string[];
+  readonly folders: UserFolders;
+  /**
+   * The server gets placeholders. So a secret that stands inside of a variable's text is one of its own, and the text refers to
+   * it; and one that stands in several places is one credential. Else the whole text is the credential.
+   */
+  readonly isSealed: boolean;
+}
+
 /**
- * Puts the values into a manifest's arguments and variables. What names an option without a value is left out, with the flag
- * before it. `wanted`: variables of optional secrets that are used all the same. Throws `TextProblem`.
+ * Puts the answers into a manifest's arguments and variables. What names an option without a value is left out, with the flag
+ * before it. Throws `TextProblem`.
  */
 export function fillIn(
   manifest: BundleManifest,
-  values: OptionValues,
-  wanted: readonly string[],
-  folders: UserFolders,
+  { values, wanted, folders, isSealed }: Answers,
 ): FilledBundle {
   const secrets = new Map<string, BundleSecret>();
   const unused = new Map<string, BundleSecret>();
@@ -126,7 +137,20 @@ export function fillIn(
   /** Options that only the variable or the flag they are for calls a secret. */
   const named = secretByPlace(manifest);
 
+  const taken = new Set(Object.keys(manifest.env));
+  /** The variable of each secret that is referred to. */
+  const variables = new Map<string, string>();
+  const refer = (key: string): string | undefined => {
+    const variable = variables.get(key) ?? freeName(key, taken);
+    const isDeclared = secrets.has(variable) || unused.has(variable);
+    variables.set(key, variable);
+    const isUsed = isDeclared
+      ? secrets.has(variable)
+      : declare({ variable, key, isReferred: true, form: undefined });
+    return isUsed ? reference(variable) : undefined;
+  };
   const env: Record<string, string> = {};
+  const secretTexts: string[] = [];
   for (const [variable, text] of Object.entries(manifest.env)) {
     const key = referencedKeys(text).find(isSecret);
     if (key === undefined) {
@@ -135,32 +159,40 @@ export function fillIn(
       continue;
     }
     referencedKeys(text).forEach((name) => void keyOf(options, `user_config.${name}`, text));
-    declare({ variable, key, inArgument: false, form: WHOLE.test(text) ? undefined : text });
+    const isWhole = WHOLE.test(text);
+    if (isSealed && (!isWhole || variables.has(key))) {
+      secretTexts.push(variable);
+      continue;
+    }
+    if (isSealed) variables.set(key, variable);
+    // The person writes the secrets into it, and nothing else.
+    const form = isWhole ? undefined : (fill(text, (name) => `\${user_config.${name}}`) ?? text);
+    declare({ variable, key, isReferred: false, form });
+  }
+  for (const variable of secretTexts) {
+    const filled = fill(manifest.env[variable] ?? '', refer);
+    if (filled !== undefined) env[variable] = filled;
   }
 
-  const taken = new Set(Object.keys(manifest.env));
-  const variables = new Map<string, string>();
-  const inArgument = (key: string): string | undefined => {
-    const variable = variables.get(key) ?? freeName(key, taken);
-    variables.set(key, variable);
-    return declare({ variable, key, inArgument: true, form: undefined })
-      ? `\${credential:${variable}}`
-      : undefined;
-  };
   const args: string[] = [];
   let flag: string | undefined;
   for (const text of manifest.args) {
     const [, key] = WHOLE.exec(text) ?? [];
     const list =
       key === undefined || isSecret(key) ? undefined : values.get(keyOf(options, `user_config.${key}`, text));
-    const filled = list ?? [fill(text, inArgument)];
+    const filled = list ?? [fill(text, refer)];
     if (filled.some((each) => each === undefined)) {
       if (flag !== undefined && args.at(-1) === flag && key !== undefined) args.pop();
     } else args.push(...filled.map(String));
     flag = /^--?[A-Za-z][\w-]*$/.test(text) ? text : undefined;
   }
   for (const variable of secrets.keys()) unused.delete(variable);
-  return { args, env, secrets: [...secrets.values()], unused: [...unused.values()] };
+  // A text that names another option without a value was left out.
+  const texts = [...args, ...Object.values(env)];
+  const needed = [...secrets.values()].filter(
+    ({ variable, isReferred }) => !isReferred || texts.some((text) => text.includes(reference(variable))),
+  );
+  return { args, env, secrets: needed, unused: [...unused.values()] };
 }
 
 /** The options that arguments or variables use; others need no answer. */
@@ -192,6 +224,10 @@ function secretByPlace({ args, env, options }: BundleManifest): Set<string> {
       isSecretName(place) ? referencedKeys(text).filter((key) => options[key]?.type === 'string') : [],
     ),
   );
+}
+
+function reference(variable: string): string {
+  return `\${credential:${variable}}`;
 }
 
 function referencedKeys(text: string): string[] {

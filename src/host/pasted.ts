@@ -75,6 +75,8 @@ function takeOut(server: HostServer, passwords: ReadonlySet<string>): PastedServ
         const ids = [...text.matchAll(/\$\{(?:input|env):([^}]*)\}/g)].map(([, id = '']) => id);
         const isSecret =
           isSecretName(name) || ids.some((id) => passwords.has(id) || isSecretName(id.split(':')[0] ?? id));
+        // A text of several parts is no secret whole.
+        if (standIns(text) !== undefined) return true;
         const isFilledIn = isReference(text) || /\$\{[^}]*\}/.test(text);
         if (isSecret && (isFilledIn || text.trim() === '' || isPlaceholder(text))) secrets.push(name);
         else if (isFilledIn || isPlaceholder(text)) missing.push({ name, text });
@@ -82,9 +84,35 @@ function takeOut(server: HostServer, passwords: ReadonlySet<string>): PastedServ
         return false;
       }),
     );
-  const env = keep(server.env);
+  const env = Object.fromEntries(
+    Object.entries(keep(server.env)).map(([name, text]) => [name, standIns(text) ?? text]),
+  );
   const headers = keep(server.headers);
   return { server: { ...server, env, headers }, secrets, missing };
+}
+
+/**
+ * JSON with secrets in it, `{"Authorization": "Bearer <token>"}`: each gets a plain word in its place, whatever stands there, so
+ * that it is found again and taken out. Undefined for another text, and for one with parts that are open and no secrets.
+ */
+function standIns(text: string): string | undefined {
+  if (!/^\s*\{/.test(text)) return undefined;
+  let count = 0;
+  let isOpen = false;
+  try {
+    const value = JSON.parse(text, (name, part: unknown) => {
+      if (typeof part !== 'string' || part === '') return part;
+      if (isSecretName(name)) {
+        count += 1;
+        return `${/^(?:Bearer|Token) +/i.exec(part)?.[0] ?? ''}stand-in-${count}`;
+      }
+      isOpen ||= /\$\{[^}]*\}/.test(part) || isPlaceholder(part);
+      return part;
+    });
+    return count > 0 && !isOpen ? JSON.stringify(value) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether a text stands for one that the reader has: `<your-team>`, `YOUR_TOKEN`, `xxx`. */

@@ -6,7 +6,7 @@ import { knownHosts, knownServer } from './known.ts';
 import { sealInside } from './plan/seal-inside.ts';
 import { takeSecrets } from './plan/secret-removal.ts';
 import { planRemote } from './plan-remote.ts';
-import { type Left, left, type Origin, type Planned, profileName } from './planned.ts';
+import { type Left, left, type Origin, type Planned, type PlannedLocal, profileName } from './planned.ts';
 import { isSecretText, MAX_LOOKED_AT, textsIn } from './secrets.ts';
 import { type HostServer, keptMembers } from './servers.ts';
 
@@ -16,8 +16,15 @@ const UNKNOWN: Origin = { scope: 'user', inputs: new Map() };
 const MAX_NAME_LENGTH = 1024;
 const UNTAKEN = 'it has a secret in a place from which none can be taken';
 
-/** Plans what becomes of a server. */
-export function planServer(server: HostServer, origin: Origin = UNKNOWN): Planned | Left {
+/**
+ * Plans what becomes of a server. `sealedFor`: the hosts for which a person has its secrets sealed, none if they are not; undefined:
+ * those that are known.
+ */
+export function planServer(
+  server: HostServer,
+  origin: Origin = UNKNOWN,
+  sealedFor?: readonly string[],
+): Planned | Left {
   if (server.kind === 'other') return left('it is a part of the host');
   if (tooLong(server)) return left('a name, a header or a word of it is too long to be looked at');
   if (detectSecret(server.name) !== undefined)
@@ -25,7 +32,7 @@ export function planServer(server: HostServer, origin: Origin = UNKNOWN): Planne
   const stays = secretLeftIn(server);
   if (stays !== undefined)
     return left(`"${stays}" of its entry has a secret, for which a profile has no place: take it out first`);
-  const plan = server.kind === 'remote' ? planRemote(server, origin) : planLocal(server, origin);
+  const plan = server.kind === 'remote' ? planRemote(server, origin) : planLocal(server, origin, sealedFor);
   if (plan.kind === 'left' && detectSecret(plan.why) !== undefined) return left(UNTAKEN);
   if (plan.kind === 'left' || plan.wanted.length === 0 || origin.scope === 'user') return plan;
   return left(
@@ -51,7 +58,11 @@ function tooLong({ name, command, args, env, url, headers, cwd = '' }: HostServe
   );
 }
 
-function planLocal(server: HostServer, origin: Origin): Planned | Left {
+function planLocal(
+  server: HostServer,
+  origin: Origin,
+  sealedFor: readonly string[] | undefined,
+): Planned | Left {
   const { args } = server;
   const [command, ...rest] = unwrap([server.command, ...args]);
   if (command === undefined) return left('it has no command');
@@ -96,7 +107,7 @@ function planLocal(server: HostServer, origin: Origin): Planned | Left {
   ];
   if (open.some((text) => detectSecret(text) !== undefined)) return left(UNTAKEN);
   const knows = knownServer(start !== 'command' && start.kind === 'uvx' ? 'pypi' : 'npm', name ?? '');
-  return sealInside({
+  const plan: PlannedLocal = {
     kind: 'profile',
     name: profileName(server.name),
     start: start === 'command' ? 'command' : start.kind,
@@ -107,7 +118,8 @@ function planLocal(server: HostServer, origin: Origin): Planned | Left {
     hosts: knownHosts(knows, taken.env),
     cwd: base,
     knows,
-  });
+  };
+  return sealInside(plan, sealedFor);
 }
 
 /** The folder of the project for which Claude Code keeps a server among the user's settings. */

@@ -93,8 +93,11 @@ export function isServerJson(value: Value): boolean {
   );
 }
 
-/** What Warder takes of a server.json: the first package that it can pin, else the first remote. Throws `TextProblem`. */
-export function readServerJson(value: Value): RegistryOffer {
+/**
+ * What Warder takes of a server.json: the first package that it can pin, else the first remote. `isSealed`: its server gets
+ * placeholders, which may stand inside of a variable's text. Throws `TextProblem`.
+ */
+export function readServerJson(value: Value, isSealed: boolean): RegistryOffer {
   const parsed = serverJson.safeParse(unwrap(value));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -103,7 +106,7 @@ export function readServerJson(value: Value): RegistryOffer {
   const { name, description, packages = [], remotes = [] } = parsed.data;
   const found = packages.find(isFit);
   const urls = remotes.map(({ url }) => url);
-  if (found !== undefined) return { name, description, alsoAt: urls, ...fromPackage(found) };
+  if (found !== undefined) return { name, description, alsoAt: urls, ...fromPackage(found, isSealed) };
   const [remote] = remotes;
   if (remote !== undefined) return { name, description, alsoAt: urls.slice(1), ...fromRemote(remote) };
   const kinds = [...new Set(packages.map(({ registryType }) => registryType))].join(', ') || 'none';
@@ -120,7 +123,10 @@ function isFit({ registryType, registryBaseUrl, transport }: Package): boolean {
   return registryBaseUrl === undefined || registry.url.test(registryBaseUrl);
 }
 
-function fromPackage(from: Package): Pick<RegistryOffer, 'secrets' | 'values' | 'missing' | 'unused'> & {
+function fromPackage(
+  from: Package,
+  isSealed: boolean,
+): Pick<RegistryOffer, 'secrets' | 'values' | 'missing' | 'unused'> & {
   kind: 'package';
   spec: string;
   words: OfferedWord[];
@@ -132,9 +138,16 @@ function fromPackage(from: Package): Pick<RegistryOffer, 'secrets' | 'values' | 
   if (strange !== undefined)
     throw new TextProblem(`has an argument for npx or uvx itself: ${strange.name ?? strange.value}`);
   const isPinned = version !== undefined && version !== 'latest';
-  const variables = sort(from.environmentVariables ?? []);
-  const used = new Set(variables.secrets);
-  const unused: Asked[] = [...variables.unused];
+  const used = new Set((from.environmentVariables ?? []).map(({ name }) => name));
+  /** By the names of the parts of texts: one credential wherever it stands. */
+  const variables = new Map<string, string>();
+  const refer = (name: string): string => {
+    const variable = variables.get(name) ?? variableOf(name, used);
+    variables.set(name, variable);
+    return variable;
+  };
+  const sorted = sort(from.environmentVariables ?? [], isSealed ? refer : undefined);
+  const unused: Asked[] = [...sorted.unused];
   const words = (from.packageArguments ?? []).flatMap((one): OfferedWord[] => {
     const name = one.name ?? one.valueHint ?? 'argument';
     const asked = { name, description: one.description };
@@ -151,14 +164,13 @@ function fromPackage(from: Package): Pick<RegistryOffer, 'secrets' | 'values' | 
       unused.push(asked);
       return [];
     }
-    const variable = variableOf(name, used);
-    return [...flag, { word: `\${credential:${variable}}` }];
+    return [...flag, { word: composed(one, refer)?.text ?? reference(variableOf(name, used)) }];
   });
   return {
     kind: 'package',
     spec: `${registryType}:${identifier}${isPinned ? `${REGISTRIES[registryType]?.separator}${version}` : ''}`,
     words,
-    ...variables,
+    ...sorted,
     unused,
   };
 }
@@ -175,9 +187,13 @@ function fromRemote({ url, headers = [] }: Remote): Pick<
   return { kind: 'remote', url, ...sort(headers) };
 }
 
-/** Sorts variables or headers by who gives their values. An optional one without a value is not used. */
+/**
+ * Sorts variables or headers by who gives their values. An optional one without a value is not used. `refer` names the credential of
+ * a part of a text, where texts may refer to one.
+ */
 function sort(
   list: readonly z.infer<typeof keyValue>[],
+  refer?: (name: string) => string,
 ): Pick<RegistryOffer, 'secrets' | 'values' | 'missing' | 'unused'> {
   const secrets: string[] = [];
   const values: Record<string, string> = {};
@@ -187,7 +203,11 @@ function sort(
     const { name, description } = one;
     const secret = isSecret(one, name);
     const value = secret ? undefined : statedValue(one);
-    if (value !== undefined) values[name] = value;
+    const inside = secret && refer !== undefined ? composed(one, refer) : undefined;
+    if (inside !== undefined) {
+      values[name] = inside.text;
+      secrets.push(...inside.names.filter((each) => !secrets.includes(each)));
+    } else if (value !== undefined) values[name] = value;
     else if (one.isRequired !== true && one.value === undefined) unused.push({ name, description });
     else if (secret) secrets.push(name);
     else missing.push({ name, description });
@@ -202,6 +222,36 @@ function isSecret(one: Input, name: string): boolean {
     isSecretName(name) ||
     inner.some(([variable, { isSecret: says }]) => says === true || isSecretName(variable))
   );
+}
+
+/**
+ * A text with secrets in it, `Bearer {token}`, which refers to the credential of each. Undefined if the text is one secret alone, or
+ * has another part that a person has to say.
+ */
+function composed(
+  one: Input | Argument,
+  refer: (name: string) => string,
+): { readonly text: string; readonly names: readonly string[] } | undefined {
+  const { value, variables = {} } = one;
+  if (value === undefined || /^\{[^{}]*\}$/.test(value)) return undefined;
+  const isSecretPart = (name: string): boolean =>
+    Object.hasOwn(variables, name) && (variables[name]?.isSecret === true || isSecretName(name));
+  const parts = new Set([...value.matchAll(/\{([^{}]*)\}/g)].flatMap(([, name = '']) => name));
+  if (![...parts].some(isSecretPart)) return undefined;
+  const open = Object.fromEntries(Object.entries(variables).filter(([name]) => !isSecretPart(name)));
+  const plain = statedValue({ ...one, variables: open, default: undefined });
+  if (plain === undefined) return undefined;
+  const names = new Set<string>();
+  const text = plain.replace(/\{([^{}]*)\}/g, (whole, name: string) => {
+    if (!isSecretPart(name)) return whole;
+    names.add(refer(name));
+    return reference(refer(name));
+  });
+  return { text, names: [...names] };
+}
+
+function reference(variable: string): string {
+  return `\${credential:${variable}}`;
 }
 
 /** The value that a description says, with its own variables put in; undefined if a person has to say it. */

@@ -23,9 +23,9 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   else if (method === 'tools/list') answer(id, { result: { tools: [{ name: 'look', inputSchema: { type: 'object' } }] } });
   else if (method === 'tools/call') {
     const [, script, ...folders] = process.argv;
-    const { API_KEY, LEVEL, ROOT } = process.env;
+    const { API_KEY, HEADERS, LEVEL, ROOT } = process.env;
     const text = JSON.stringify({
-      key: API_KEY === [...process.env.EXPECTED].reverse().join(''), LEVEL, isRoot: script.startsWith(ROOT),
+      HEADERS, key: API_KEY === [...process.env.EXPECTED].reverse().join(''), LEVEL, isRoot: script.startsWith(ROOT),
       change: attempt(() => writeFileSync(script, '')),
       folders: folders.map((folder) => [attempt(() => readdirSync(folder)), attempt(() => writeFileSync(folder + '/new', '') ?? 'written')]),
     });
@@ -71,7 +71,7 @@ function bundle(manifest: object, more: readonly ArchivedFile[] = []): Buffer {
   ]);
 }
 
-test('W-HOST-10 W-HOST-11 a bundle is shown whole and confirmed; its server runs read-only, with what the person gave and no more', async () => {
+test('W-HOST-10 W-HOST-11 W-HOST-51 a bundle is shown whole and confirmed; its server runs read-only, with what the person gave and no more', async () => {
   await using home = new Home();
   const file = join(home.dir, 'notes.mcpb');
   writeFileSync(file, bundle(MANIFEST));
@@ -134,6 +134,31 @@ test('W-HOST-10 W-HOST-11 a bundle is shown whole and confirmed; its server runs
     ],
   });
   expect(readFileSync(profilePath(home.places, 'notes'), 'utf8')).not.toContain(secret);
+
+  // With a host its secrets are sealed, also the one inside of a text.
+  const headers = `{"Authorization":"Bearer \${user_config.api_key}","X-Level":"\${user_config.level}"}`;
+  const { mcp_config } = MANIFEST.server;
+  const env = { API_KEY: mcp_config.env.API_KEY, HEADERS: headers };
+  const inText = { ...MANIFEST, server: { type: 'node', mcp_config: { ...mcp_config, env } } };
+  writeFileSync(file, bundle({ ...inText, version: '2.0.0' }));
+  const seal = ['add', 'sealed', '--from', file, '--no-test', '--allow', 'look', '--yes'];
+  const shown = await home.done([...seal, '--host', 'api.example.com', ...given]);
+  expect(shown).toContain(
+    `variable HEADERS={"Authorization":"Bearer \${credential:API_KEY}","X-Level":"3"}\n`,
+  );
+  await home.done(['credential', 'set', 'sealed', 'API_KEY'], secret);
+  await using other = new Client([...home.program, 'run', 'sealed'], home.env, home.dir);
+  await other.initialize();
+  const answer = await other.request('tools/call', { name: 'look', arguments: {} });
+  const seen = JSON.parse(answer.result.content[0].text);
+  expect(seen.key).toBe(false);
+  expect(JSON.parse(seen.HEADERS)).toEqual({
+    Authorization: expect.stringMatching(/^Bearer \S{20,}$/),
+    'X-Level': '3',
+  });
+  expect(seen.HEADERS).not.toContain(secret);
+  await home.done(['remove', 'sealed', '--yes']);
+
   expect(await home.facts('package', 'verify', '--json')).toMatchObject([{ profile: 'notes', ok: true }]);
   await home.done(['remove', 'notes', '--yes']);
   await home.done(['package', 'sweep', '--yes']);

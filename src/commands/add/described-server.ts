@@ -32,7 +32,8 @@ export function fromPasted({ server, secrets, missing }: PastedServer, args: Add
     const headers = Object.entries(server.headers).filter(([name]) => !hidden.has(name));
     return remote(title, server.url, Object.fromEntries(headers), [...secrets, ...hidden], missing, args);
   }
-  const plan = planServer(server);
+  const isWhole = args.deliver !== undefined && args.deliver !== 'sealed';
+  const plan = planServer(server, undefined, isWhole ? [] : args.host.length > 0 ? args.host : undefined);
   if (plan.kind === 'left')
     throw new WarderError('usage', `${title} cannot be added from there: ${plan.why}`, {
       hint: `give its command: warder add ${args.name} -- COMMAND`,

@@ -8,9 +8,9 @@ import { type BundleManifest, readBundleManifest } from '../../host/bundle-manif
 import { TextProblem } from '../../host/document.ts';
 import { type Bundle, isInRange, openBundle } from '../../package/bundle.ts';
 import type { Context } from '../command.ts';
-import { parseEnvOptions } from '../profile/option-checks.ts';
+import { parseEnvOptions, refuseSealedTexts } from '../profile/option-checks.ts';
 import { answeredOptions } from './bundle-answers.ts';
-import type { AddArguments } from './options.ts';
+import { type AddArguments, isSealed } from './options.ts';
 import { commandLine, plainDescription, say } from './shown-words.ts';
 
 /** Bytes of a bundle that is not read at once. */
@@ -66,17 +66,25 @@ async function offer(
     DOWNLOADS: join(home, 'Downloads'),
   };
   const answered = await answeredOptions(context, manifest, args, folders);
+  const areSealed = isSealed(args);
   const fill = (wanted: readonly string[]) =>
-    fillIn(manifest, answered.values, [...args.credential, ...wanted], folders);
+    fillIn(manifest, {
+      values: answered.values,
+      wanted: [...args.credential, ...wanted],
+      folders,
+      isSealed: areSealed,
+    });
   const optional = fill([]).unused;
   const filled = fill(
     context.terminal.interactive && !context.json ? await wantedSecrets(context, manifest, optional) : [],
   );
+  if (areSealed)
+    refuseSealedTexts(filled.env, filled.args, () => 'use "--deliver env": the server then holds the secret');
   const own = parseEnvOptions(args.env);
   const env = Object.entries(filled.env).filter(([name]) => !Object.hasOwn(own, name));
   const words = [...filled.args, ...(args['--'] ?? [])];
   const secrets = filled.secrets.map(({ variable }) => variable);
-  const variables = filled.secrets.flatMap(({ variable, inArgument }) => (inArgument ? [] : [variable]));
+  const variables = filled.secrets.flatMap(({ variable, isReferred }) => (isReferred ? [] : [variable]));
   const { name, version, runtime, program, paths, python } = manifest;
   return {
     args: {
@@ -134,7 +142,7 @@ async function wantedSecrets(
 
 function secretWords({ options }: BundleManifest, { variable, key, form }: BundleSecret): string {
   const { title = key } = options[key] ?? {};
-  return `${variable}${say(title)}${form === undefined ? '' : `, as "${form}"`}`;
+  return `${variable}${say(title)}${form === undefined ? '' : `, as '${form}'`}`;
 }
 
 /** Throws `usage` if the manifest asks for another node. */

@@ -13,7 +13,7 @@ import { confirm } from '../terminal/confirmation.ts';
 import { isArchive, readOffered } from './bundle-file.ts';
 import { fromPasted, fromRegistry, type Offered } from './described-server.ts';
 import { offeredBundle } from './offered-bundle.ts';
-import type { AddArguments } from './options.ts';
+import { type AddArguments, isSealed } from './options.ts';
 import { refuseStored } from './stored-credentials.ts';
 
 /** The options that a description comes to, after the person agreed. Throws `usage`, `refused` and `package-spec`. */
@@ -70,7 +70,7 @@ function readDescription(text: string, title: string, args: AddArguments): Offer
   try {
     const value = readPasted(text);
     return isServerJson(value)
-      ? fromRegistry(readServerJson(value), args)
+      ? fromRegistry(readServerJson(value, isSealed(args)), args)
       : fromPasted(choose(pastedServers(value), title, args.name), args);
   } catch (error) {
     if (!(error instanceof TextProblem)) throw error;

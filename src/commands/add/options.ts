@@ -58,6 +58,11 @@ export interface AddArguments {
   readonly '--'?: string[];
 }
 
+/** Whether the server's credentials are going to be sealed: see `planDelivery`. */
+export function isSealed({ deliver, host }: AddArguments): boolean {
+  return deliver === undefined ? host.length > 0 : deliver === 'sealed';
+}
+
 /** What a server on this machine gets, whatever starts it. */
 export const LOCAL_ACCESS = [
   'credential',

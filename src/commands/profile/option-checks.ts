@@ -1,7 +1,8 @@
 // Checks of the options of `warder add`: invalid names, and secrets in the wrong place. A text that may be a secret is not
 // repeated.
+import { sealedTextProblem } from '../../credential/sealable.ts';
 import { WarderError } from '../../errors.ts';
-import { withoutReferences } from '../../profile/argument-credentials.ts';
+import { referencedCredentials, withoutReferences } from '../../profile/argument-credentials.ts';
 import {
   detectSecret,
   isAwsKeyId,
@@ -53,7 +54,7 @@ export function refuseSecrets(
   // The key's id stands in the profile beside the credential that has the key.
   const withAws = credentials.some(isAwsSecretKey);
   for (const [variable, value] of Object.entries(env)) {
-    const kind = detectSecret(value);
+    const kind = detectSecret(withoutReferences(value));
     if (kind === undefined || (withAws && isAwsKeyId(value))) continue;
     const alone = isAwsKeyId(value)
       ? ', or give the key itself as a credential beside it: "--credential AWS_SECRET_ACCESS_KEY"'
@@ -76,5 +77,24 @@ export function refuseSecrets(
         hint: `let the server read it from a variable: use "--credential VARIABLE"; if it reads only its arguments, write '\${credential:NAME}' in the place of the secret`,
       },
     );
+  }
+}
+
+/** Throws `usage` for a text with a secret in it that would be sealed, and of which no placeholder becomes the secret. */
+export function refuseSealedTexts(
+  env: Readonly<Record<string, string>>,
+  words: readonly string[],
+  hint: (variable: string | undefined) => string,
+): void {
+  const texts: (readonly [variable: string | undefined, text: string])[] = [
+    ...Object.entries(env),
+    ...words.map((word) => [undefined, word] as const),
+  ];
+  for (const [variable, text] of texts) {
+    if (referencedCredentials([text]).length === 0) continue;
+    const problem = sealedTextProblem(text);
+    if (problem === undefined) continue;
+    const what = variable === undefined ? 'an argument of the server' : `"${variable}"`;
+    throw new WarderError('usage', `${what} ${problem}: it cannot be sealed`, { hint: hint(variable) });
   }
 }

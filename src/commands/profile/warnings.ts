@@ -1,9 +1,9 @@
 // Warnings about a valid profile that the user should know before its first run. Values that may be secrets are not
 // repeated.
-import { sealingProblem } from '../../credential/sealable.ts';
+import { sealedTextProblem, sealingProblem } from '../../credential/sealable.ts';
 import { WarderError } from '../../errors.ts';
 import { optionalNames } from '../../policy/condition.ts';
-import { withoutReferences } from '../../profile/argument-credentials.ts';
+import { referencedCredentials, withoutReferences } from '../../profile/argument-credentials.ts';
 import type { Profile } from '../../profile/format.ts';
 import { detectSecret, isAwsKeyId, isAwsSecretKey } from '../../profile/variable.ts';
 import type { CredentialState, CredentialStates } from '../credential/credential-state.ts';
@@ -86,7 +86,7 @@ function literalWarnings({ env, server, credentials }: Profile): string[] {
   const warnings: string[] = [];
   const withAws = signsForAws(credentials) || credentials.some(({ variable }) => isAwsSecretKey(variable));
   for (const [variable, value] of Object.entries(env)) {
-    const kind = withAws && isAwsKeyId(value) ? undefined : detectSecret(value);
+    const kind = withAws && isAwsKeyId(value) ? undefined : detectSecret(withoutReferences(value));
     if (kind !== undefined)
       warnings.push(`the value of ${variable} looks like ${kind}: make it a credential`);
     if (variable === 'NODE_TLS_REJECT_UNAUTHORIZED' && value === '0') {
@@ -176,6 +176,24 @@ export function signingWarning(variable: string): string | undefined {
   return `${variable} looks like a signing key: a host refuses what is signed with a placeholder, so say how in "sign", or use "deliver: env"`;
 }
 
+/** Texts with a secret in them that stays a placeholder. */
+function sealedTextWarnings({ server, env, credentials }: Profile): string[] {
+  const sealed = new Set(
+    credentials.flatMap(({ variable, deliver }) => (deliver === 'sealed' ? [variable] : [])),
+  );
+  const texts: (readonly [string, string])[] = [
+    ...Object.entries(env),
+    ...(server.kind === 'url' ? [] : server.args.map((arg) => ['an argument of the server', arg] as const)),
+  ];
+  return texts.flatMap(([what, text]) => {
+    if (!referencedCredentials([text]).some((name) => sealed.has(name))) return [];
+    const problem = sealedTextProblem(text);
+    return problem === undefined
+      ? []
+      : [`${what} ${problem}: "deliver: env" (in an argument: "arg") gives the server the value`];
+  });
+}
+
 function anyPlaceWarning(what: string): string {
   return `${what} may be anywhere in a request, so the server can write it where others read it: if it has it in one place only, say where with "as", usually "as: bearer"; else "paths" and "methods" narrow it`;
 }
@@ -194,7 +212,8 @@ function sharedDomainWarnings({ credentials, sandbox }: Profile): string[] {
 }
 
 /** Warnings about sealed credentials. */
-function sealedWarnings({ credentials }: Profile): string[] {
+function sealedWarnings(profile: Profile): string[] {
+  const { credentials } = profile;
   const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
   if (sealed.length === 0) return [];
   // A session token of AWS goes into a header, which the key signs.
@@ -210,6 +229,7 @@ function sealedWarnings({ credentials }: Profile): string[] {
   }
   return [
     ...warnings,
+    ...sealedTextWarnings(profile),
     'a program that pins certificates, uses a client certificate, or signs requests in a way that "sign" does not know cannot use a sealed credential: "deliver: env" or "file" gives it the value',
   ];
 }

@@ -10,9 +10,15 @@ const PLAIN = /^[\w.~+/=-]{8,}$/;
 /** What a header has before a token. A name and password in base64 are no token: their placeholder would be no base64 of a name. */
 const SCHEME = /^(?:Bearer|Token) +/i;
 
-/** Where its secrets are sealed, those inside of a text are taken out of it. Where that cannot be done it stays a credential whole. */
-export function sealInside(plan: PlannedLocal): PlannedLocal {
-  if (knownHosts(plan.knows, plan.env).length === 0 || plan.knows.unsealable !== undefined) return plan;
+/**
+ * Where its secrets are sealed, those inside of a text are taken out of it. Where that cannot be done it stays a credential whole.
+ * `hosts`: where they may be used.
+ */
+export function sealInside(
+  plan: PlannedLocal,
+  hosts: readonly string[] = knownHosts(plan.knows, plan.env),
+): PlannedLocal {
+  if (hosts.length === 0 || plan.knows.unsealable !== undefined) return plan;
   const taken = new Set([...Object.keys(plan.env), ...plan.credentials.map(({ variable }) => variable)]);
   const env = { ...plan.env };
   const credentials = plan.credentials.flatMap((credential): TakenSecret[] => {

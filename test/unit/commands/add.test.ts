@@ -44,6 +44,29 @@ test('with a host the credentials are sealed for it, and the server reaches only
   expect(output).toContain('network: api.github.com, and nothing else');
 });
 
+test('W-HOST-51 a text in which a placeholder stays one is refused where it would be sealed, with what helps', async () => {
+  using cli = new FakeCli();
+  const url = `postgres://me:\${credential:PASSWORD}@db.example.com/x`;
+  const host = ['--host', 'db.example.com'];
+  await expect(add(cli, ...host, '--env', `DB_URL=${url}`)).rejects.toMatchObject({
+    code: 'usage',
+    message: expect.stringMatching(/"DB_URL" is a URL of "postgres:", which is not HTTP.*cannot be sealed/),
+    hint: expect.stringContaining('--credential DB_URL --deliver env'),
+  });
+  await expect(cli.run(addCommand, ['add', 'demo', ...host, '--', '/bin/cat', url])).rejects.toMatchObject({
+    code: 'usage',
+    message: expect.stringContaining('an argument of the server is a URL of "postgres:"'),
+    hint: expect.stringContaining('--deliver arg'),
+  });
+  expect(profileStamp(cli.places, 'demo')).toBeUndefined();
+  const headers = `{"Authorization":"Bearer \${credential:TOKEN}"}`;
+  await add(cli, '--host', 'api.example.com', '--env', `HEADERS=${headers}`);
+  expect(loadProfile(cli.places, 'demo').profile).toMatchObject({
+    env: { HEADERS: headers },
+    credentials: [{ variable: 'TOKEN', deliver: 'sealed' }],
+  });
+});
+
 test('--as says where a sealed credential is carried, and is for no other; --home keeps the home', async () => {
   using cli = new FakeCli();
   const words = ['--credential', 'A', '--as', 'bearer', '--home', 'kept'];

@@ -106,6 +106,15 @@ test('W-SEAL-9 a warning says where sealed credentials cannot work; other creden
   expect(await check(cli, { credentials: { T: { deliver: 'env' } } })).not.toContain(CANNOT);
 });
 
+test('W-SEAL-9 a warning names the texts in which the placeholder of a sealed credential stays one', async () => {
+  using cli = new FakeCli();
+  const output = await check(cli, {
+    env: { DB: `redis://\${credential:T}@a.b`, H: `Bearer \${credential:T}` },
+    credentials: { T: { hosts: ['a.b'] } },
+  });
+  expect(output.match(/note .+ is a URL of "[a-z]+:"/g)).toEqual(['note    DB is a URL of "redis:"']);
+});
+
 test('W-SEAL-2 a sealed credential that may be anywhere in a request causes a warning', async () => {
   using cli = new FakeCli();
   const hosts = ['a.b'];

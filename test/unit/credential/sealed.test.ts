@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { sealingProblem } from '../../../src/credential/sealable.ts';
+import { sealedTextProblem, sealingProblem } from '../../../src/credential/sealable.ts';
 import { canonicalPath, matchesPath } from '../../../src/credential/sealed/request-path.ts';
 import {
   type SealedCredential,
@@ -256,6 +256,25 @@ test('[W-SEAL-9] a value that cannot be sealed has a reason, which does not cont
   expect(what('AWS_SECRET_ACCESS_KEY', 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY')).toMatch(/signs/);
   expect(what('AWS_ACCESS_KEY_ID', 'AKIAIOSFODNN7EXAMPLE')).toBe(undefined);
   expect(what('TOKEN', 'two lines\nof text')).toMatch(/line break/);
+});
+
+test.each([
+  [`postgres://me:\${credential:PASSWORD}@db.example.com/x`, /a URL of "postgres:", which is not HTTP/],
+  [`redis://\${credential:PASSWORD}@db.example.com`, /a URL of "redis:"/],
+  [`Server=db;User Id=me;Password=\${credential:PASSWORD}`, /a connection string/],
+  [`host=db user=me password=\${credential:PASSWORD}`, /a connection string/],
+  [`DefaultEndpointsProtocol=https;AccountName=a;AccountKey=\${credential:KEY}`, /a connection string/],
+  [`-----BEGIN PRIVATE KEY-----\n\${credential:KEY}`, /a private key/],
+  [`Bearer \${credential:TOKEN}`, undefined],
+  [`{"Authorization":"Bearer \${credential:TOKEN}"}`, undefined],
+  [`https://me:\${credential:PASSWORD}@api.example.com/?k=v&host=x&port=3`, undefined],
+  [`wss://api.example.com/\${credential:TOKEN}`, undefined],
+  [`session=\${credential:TOKEN}; theme=dark; host=x`, undefined],
+  [`a;b;c`, undefined],
+])('[W-SEAL-9] a placeholder inside of %s', (text, expected) => {
+  const problem = sealedTextProblem(text);
+  if (expected === undefined) expect(problem).toBeUndefined();
+  else expect(problem).toMatch(expected);
 });
 
 test('[W-SEAL-2] an ambiguous path matches no pattern', () => {

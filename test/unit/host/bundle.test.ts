@@ -1,11 +1,18 @@
 import { expect, test } from 'vitest';
-import { fillIn, secretOptions, usedOptions, valueProblem } from '../../../src/host/bundle-config.ts';
+import {
+  type Answers,
+  fillIn,
+  secretOptions,
+  usedOptions,
+  valueProblem,
+} from '../../../src/host/bundle-config.ts';
 import { type BundleManifest, readBundleManifest } from '../../../src/host/bundle-manifest.ts';
 import { TextProblem } from '../../../src/host/document.ts';
 
 const DIR = `\${__dirname}`;
 const config = (key: string): string => `\${user_config.${key}}`;
 const FOLDERS = { HOME: '/home/ann', DESKTOP: '/home/ann/Desktop' };
+const NONE: Answers = { values: new Map(), wanted: [], folders: FOLDERS, isSealed: false };
 const FILES = ['manifest.json', 'server/main.js', 'server/main.py', 'server/tool', 'server/lib/x.py'];
 
 function has(path: string): 'file' | 'folder' | undefined {
@@ -228,19 +235,17 @@ test('answers are put in: several as several arguments, folders of the user, and
     ['dirs', ['/a', '/b']],
     ['level', ['3']],
   ]);
-  expect(fillIn(read, values, [], FOLDERS)).toEqual({
+  expect(fillIn(read, { ...NONE, values })).toEqual({
     args: [`${DIR}/server/main.js`, '/a', '/b', '--level=3', '/home/ann/x'],
     env: { LEVEL: '3', AT: '/home/ann/Desktop/3' },
     secrets: [],
     unused: [],
   });
   expect(() =>
-    fillIn(
-      started([], { X: config('d') }, { d: { type: 'directory', multiple: true } }),
-      new Map([['d', ['a', 'b']]]),
-      [],
-      {},
-    ),
+    fillIn(started([], { X: config('d') }, { d: { type: 'directory', multiple: true } }), {
+      ...NONE,
+      values: new Map([['d', ['a', 'b']]]),
+    }),
   ).toThrow(/room for one value/);
 });
 
@@ -262,7 +267,7 @@ test('W-HOST-11 a sensitive option is a credential: in a variable, in an argumen
   );
   expect([...secretOptions(read)].sort()).toEqual(['key', 'named', 'opt', 'plain']);
   const values = new Map(['key', 'plain', 'named', 'opt'].map((key) => [key, ['in-clear']]));
-  const filled = fillIn(read, values, [], FOLDERS);
+  const filled = fillIn(read, { ...NONE, values });
   expect(JSON.stringify(filled)).not.toContain('in-clear');
   expect(filled.args).toEqual([
     '--key',
@@ -273,14 +278,61 @@ test('W-HOST-11 a sensitive option is a credential: in a variable, in an argumen
   ]);
   expect(filled.env).toEqual({});
   expect(filled.secrets).toEqual([
-    { variable: 'API_KEY', key: 'key', inArgument: false, form: undefined },
-    { variable: 'AUTH', key: 'key', inArgument: false, form: `Bearer ${config('key')}` },
-    { variable: 'OTHER_TOKEN', key: 'named', inArgument: false, form: undefined },
-    { variable: 'KEY', key: 'key', inArgument: true, form: undefined },
-    { variable: 'PLAIN', key: 'plain', inArgument: true, form: undefined },
+    { variable: 'API_KEY', key: 'key', isReferred: false, form: undefined },
+    { variable: 'AUTH', key: 'key', isReferred: false, form: `Bearer ${config('key')}` },
+    { variable: 'OTHER_TOKEN', key: 'named', isReferred: false, form: undefined },
+    { variable: 'KEY', key: 'key', isReferred: true, form: undefined },
+    { variable: 'PLAIN', key: 'plain', isReferred: true, form: undefined },
   ]);
   expect(filled.unused.map(({ variable }) => variable)).toEqual(['OPT', 'OPT_2']);
-  expect(fillIn(read, values, ['OPT'], FOLDERS).secrets.map(({ variable }) => variable)).toContain('OPT');
+  expect(
+    fillIn(read, { ...NONE, values, wanted: ['OPT'] }).secrets.map(({ variable }) => variable),
+  ).toContain('OPT');
+});
+
+test('W-HOST-51 where it is sealed a secret inside of a text is referred to there, and is one credential wherever it stands', () => {
+  const read = started(
+    ['--key', config('key'), `--at=https://x.example/${config('org')}`],
+    {
+      HEADERS: `{"Authorization":"Bearer ${config('key')}","X-Org":"${config('org')}","X-Sign":"${config('sign')}"}`,
+      API_KEY: config('key'),
+      AGAIN: config('key'),
+      BASIC: `${config('org')}:${config('opt')}`,
+      SIGN: 'x',
+    },
+    {
+      key: { type: 'string', sensitive: true, required: true },
+      sign: { type: 'string', sensitive: true, required: true },
+      org: { type: 'string' },
+      opt: { type: 'string', sensitive: true },
+    },
+  );
+  const values = new Map([
+    ['key', ['in-clear']],
+    ['opt', ['in-clear']],
+    ['org', ['acme']],
+  ]);
+  const sealed: Answers = { ...NONE, values, isSealed: true };
+  const filled = fillIn(read, sealed);
+  expect(filled).toEqual({
+    args: ['--key', `\${credential:API_KEY}`, '--at=https://x.example/acme'],
+    env: {
+      HEADERS: `{"Authorization":"Bearer \${credential:API_KEY}","X-Org":"acme","X-Sign":"\${credential:SIGN_2}"}`,
+      AGAIN: `\${credential:API_KEY}`,
+      SIGN: 'x',
+    },
+    secrets: [
+      { variable: 'API_KEY', key: 'key', isReferred: false, form: undefined },
+      { variable: 'SIGN_2', key: 'sign', isReferred: true, form: undefined },
+    ],
+    unused: [{ variable: 'OPT', key: 'opt', isReferred: true, form: undefined }],
+  });
+  expect(JSON.stringify(filled)).not.toContain('in-clear');
+  expect(fillIn(read, { ...sealed, wanted: ['OPT'] }).env.BASIC).toBe(`acme:\${credential:OPT}`);
+  // What an optional answer is missing for is left out, and its secrets with it.
+  const without = fillIn(read, { ...sealed, values: new Map(), wanted: ['OPT'] });
+  expect(without.env).toEqual({ AGAIN: `\${credential:API_KEY}`, SIGN: 'x' });
+  expect(without.secrets.map(({ variable }) => variable)).toEqual(['API_KEY']);
 });
 
 test('W-HOST-12 what a manifest refers to without explaining it is refused: no credential and no variable of this machine', () => {
@@ -291,8 +343,8 @@ test('W-HOST-12 what a manifest refers to without explaining it is refused: no c
     `\${env:HOME}`,
     `\${PATH}`,
   ]) {
-    expect(() => fillIn(started([text], {}), new Map(), [], FOLDERS), text).toThrow(TextProblem);
-    expect(() => fillIn(started([], { X: text }), new Map(), [], FOLDERS), text).toThrow(TextProblem);
+    expect(() => fillIn(started([text], {}), NONE), text).toThrow(TextProblem);
+    expect(() => fillIn(started([], { X: text }), NONE), text).toThrow(TextProblem);
   }
 });
 
@@ -323,10 +375,10 @@ test('W-HOST-12 values make no reference together with what is around them', () 
       ['b', ['{credential:GITHUB_TOKEN}']],
     ]);
     for (const made of [started([text], {}, options), started([], { X: text }, options)])
-      expect(() => fillIn(made, values, [], FOLDERS)).toThrow(TextProblem);
+      expect(() => fillIn(made, { ...NONE, values })).toThrow(TextProblem);
   }
   const own = started([`${DIR}/x`, `--a=${config('a')}`], {}, { a: option });
-  expect(fillIn(own, new Map([['a', ['$']]]), [], FOLDERS).args).toEqual([`${DIR}/x`, '--a=$']);
+  expect(fillIn(own, { ...NONE, values: new Map([['a', ['$']]]) }).args).toEqual([`${DIR}/x`, '--a=$']);
 });
 
 test('W-HOST-11 an option that is marked as sensitive is a secret, be it a number or a switch', () => {
@@ -335,5 +387,5 @@ test('W-HOST-11 an option that is marked as sensitive is a secret, be it a numbe
   );
   const args = Object.keys(options).map(config);
   expect([...secretOptions(started(args, {}, options))]).toEqual(['string', 'number', 'boolean']);
-  expect(fillIn(started(args, {}, options), new Map(), [], FOLDERS).secrets).toHaveLength(3);
+  expect(fillIn(started(args, {}, options), NONE).secrets).toHaveLength(3);
 });

@@ -73,6 +73,29 @@ test('W-HOST-9 what a host would fill in, or a reader, is a secret by its name o
   }
 });
 
+test.each([
+  ['Bearer ntn_****', 'Bearer stand-in-1'],
+  ['Bearer YOUR_TOKEN', 'Bearer stand-in-1'],
+  ['Bearer <token>', 'Bearer stand-in-1'],
+  [`Bearer \${input:token}`, 'Bearer stand-in-1'],
+  ['ntn_0aB3cD5eF7gH9iJ1kL2mN4oP6qR8sT', 'stand-in-1'],
+])('W-HOST-51 %s in headers of JSON is a secret in its place, whatever stands for it', (value, expected) => {
+  const text = JSON.stringify({ Authorization: value, 'X-Version': '2' });
+  const [found] = read(JSON.stringify({ x: { ...entry, env: { OPENAPI_MCP_HEADERS: text } } }));
+  expect(found).toMatchObject({ secrets: [], missing: [] });
+  expect(JSON.parse(found?.server.env.OPENAPI_MCP_HEADERS ?? '')).toEqual({
+    Authorization: expected,
+    'X-Version': '2',
+  });
+});
+
+test('JSON in which something else is open is for the person to give', () => {
+  const text = JSON.stringify({ Authorization: 'Bearer x', 'X-Team': 'your-team' });
+  expect(read(JSON.stringify({ x: { ...entry, env: { HEADERS: text } } }))).toMatchObject([
+    { missing: [{ name: 'HEADERS' }], server: { env: {} } },
+  ]);
+});
+
 test('a header that the host fills in is a secret', () => {
   expect(
     read(

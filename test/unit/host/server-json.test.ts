@@ -44,6 +44,7 @@ test('a package of npm, with its variables and arguments', () => {
       ],
       remotes: [{ type: 'streamable-http', url: 'https://weather.example.com/mcp' }],
     }),
+    false,
   );
   expect(offer).toEqual({
     kind: 'package',
@@ -67,12 +68,61 @@ test('a package of npm, with its variables and arguments', () => {
   expect(JSON.stringify(offer)).not.toContain('in-clear');
 });
 
+test('W-HOST-51 a secret inside of a text is referred to there: in an argument, and in a variable where it is sealed', () => {
+  const token = { isSecret: true, isRequired: true, default: 'in-clear' };
+  const described = describe({
+    packages: [
+      {
+        ...npm,
+        packageArguments: [
+          {
+            type: 'named',
+            name: '--header',
+            value: 'Authorization: Bearer {token}',
+            isRequired: true,
+            variables: { token },
+          },
+          { type: 'positional', value: '{token}', isRequired: true, variables: { token } },
+        ],
+        environmentVariables: [
+          {
+            name: 'HEADERS',
+            isRequired: true,
+            value: '{"Authorization":"Bearer {token}","X-Plan":"{plan}"}',
+            variables: { token, plan: { default: 'free' } },
+          },
+          { name: 'TOKEN', isRequired: true },
+          {
+            name: 'OPEN',
+            value: '{token} {team}',
+            isRequired: true,
+            variables: { token, team: { isRequired: true } },
+          },
+        ],
+      },
+    ],
+  });
+  const sealed = readServerJson(described, true);
+  expect(sealed).toMatchObject({
+    words: [
+      { word: '--header' },
+      { word: `Authorization: Bearer \${credential:TOKEN_2}` },
+      { word: `\${credential:ARGUMENT}` },
+    ],
+    values: { HEADERS: `{"Authorization":"Bearer \${credential:TOKEN_2}","X-Plan":"free"}` },
+    secrets: ['TOKEN_2', 'TOKEN', 'OPEN'],
+  });
+  const plain = readServerJson(described, false);
+  expect(plain).toMatchObject({ values: {}, secrets: ['HEADERS', 'TOKEN', 'OPEN'] });
+  expect(JSON.stringify([sealed, plain])).not.toContain('in-clear');
+});
+
 test('a package of PyPI, the wrapping of an API, and a version that is none', () => {
   const pypi = { registryType: 'pypi', identifier: 'mcp-weather', version: '2.0' };
   const value = { server: describe({ packages: [pypi] }), _meta: {} };
   expect(isServerJson(value)).toBe(true);
-  expect(readServerJson(value)).toMatchObject({ spec: 'pypi:mcp-weather==2.0' });
-  expect(readServerJson(describe({ packages: [{ ...npm, version: 'latest' }] }))).toMatchObject({
+  expect(readServerJson(value, false)).toMatchObject({ spec: 'pypi:mcp-weather==2.0' });
+  expect(readServerJson(describe({ packages: [{ ...npm, version: 'latest' }] }), false)).toMatchObject({
     spec: 'npm:@acme/weather',
   });
 });
@@ -94,6 +144,7 @@ test('a remote server: a secret header by name, the others as they are', () => {
           { type: 'sse', url: 'https://weather.example.com/sse' },
         ],
       }),
+      false,
     ),
   ).toMatchObject({
     kind: 'remote',
@@ -120,8 +171,8 @@ test('what cannot be pinned, or is not of the format, is refused by its place an
     [{ remotes: [{ type: 'sse', url: 'https://{tenant}.example.com' }] }, /part that each user has/],
   ];
   for (const [more, message] of refused) {
-    expect(() => readServerJson(describe(more))).toThrow(TextProblem);
-    expect(() => readServerJson(describe(more))).toThrow(message);
+    expect(() => readServerJson(describe(more), false)).toThrow(TextProblem);
+    expect(() => readServerJson(describe(more), false)).toThrow(message);
   }
   for (const value of [null, [], 3, {}, { name: 'x' }, { mcpServers: {} }])
     expect(isServerJson(value)).toBe(false);

@@ -97,7 +97,7 @@ export class TrustService {
 
   constructor(options: TrustServiceOptions) {
     this.#options = options;
-    const { files, uid, log } = options;
+    const { files, uid, clock, log } = options;
     this.#records = new TrustRecords(options);
     this.#firstUse = new FirstUseQuestion({ ...options, records: this.#records });
     this.#executables = new Executables({
@@ -110,6 +110,7 @@ export class TrustService {
     });
     this.#answers = new ProfilesAnswers({
       files,
+      clock,
       log,
       trustOf: (profile) => this.#records.of(profile),
       identify: (started) => this.#identify(started),

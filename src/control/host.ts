@@ -26,9 +26,9 @@ export interface Host extends Endpoint {
   refuse(error: WarderError): void;
   /**
    * The first line of what the host sends, without its end, before `listen`: it stays to be listened to. Undefined: the host has
-   * ended or gone before it was whole, or it is longer than so many bytes.
+   * ended or gone before it was whole, or it is longer than so many bytes. `nothing`: it has ended without a byte.
    */
-  firstLine(most: number): Promise<Buffer | undefined>;
+  firstLine(most: number): Promise<Buffer | 'nothing' | undefined>;
   /**
    * Aborted when the launcher has gone or the session is to end, also before `listen`; `end` is called as well. The
    * signal's reason is a `WarderError` where the launcher is still there to be told.
@@ -175,8 +175,8 @@ export class SocketHost implements Host, FrameListener {
     this.#flow();
   }
 
-  firstLine(most: number): Promise<Buffer | undefined> {
-    const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
+  firstLine(most: number): Promise<Buffer | 'nothing' | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Buffer | 'nothing' | undefined>();
     let searched = 0;
     let before = 0;
     this.#onBytes = () => {
@@ -189,7 +189,8 @@ export class SocketHost implements Host, FrameListener {
         }
         before += slice.length;
       }
-      if (this.#ended || before > most) resolve(undefined);
+      if (this.#ended || before > most)
+        resolve(before === 0 && !this.#gone.signal.aborted ? 'nothing' : undefined);
     };
     this.#onBytes();
     return promise.finally(() => {

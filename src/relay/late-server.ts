@@ -6,8 +6,8 @@ import type { NewServer } from './upstream/rotation.ts';
 export interface LateServer {
   /** The host that is answered in its place: see `hostOfRequest`. */
   readonly host: string;
-  /** What the host is answered, as it is known now; undefined: that counts no more. */
-  readonly answers: () => RecordedAnswers | undefined;
+  /** What a host is answered, as it is known now; undefined: nothing is, or it counts no more. */
+  readonly answers: (host: string) => RecordedAnswers | undefined;
   /** Starts it. Throws what starting it does. */
   readonly start: () => Promise<NewServer>;
   /** The first request that acts is let through: from now on the server may use what was kept from it. Called again. */

@@ -16,6 +16,8 @@ export interface RecordedAnswers {
   readonly introduction: string | undefined;
   /** Of lists, by their methods: the pages in their order. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
+  /** The code of the error by which the server has answered `server/discover`, as one does that is older: see `isRefusal`. */
+  readonly refused?: number | undefined;
 }
 
 /** Where answers are kept. */
@@ -29,6 +31,14 @@ const DISCOVER = 'server/discover';
 const VERSION = 'io.modelcontextprotocol/protocolVersion';
 const CLIENT = 'io.modelcontextprotocol/clientInfo';
 const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
+
+/** Invalid request, method not found, invalid params: JSON-RPC 2.0, section 5.1. */
+const REFUSALS: ReadonlySet<unknown> = new Set([-32600, -32601, -32602]);
+
+/** Whether an error says for good that a server does not know `server/discover`. Others have to do with the host, or pass. */
+export function isRefusal(code: unknown): code is number {
+  return REFUSALS.has(code);
+}
 
 /** The longest part of what a host says of itself that is looked at, in bytes. */
 const MAX_SAID = 65_536;
@@ -115,7 +125,7 @@ export function knownHost(
   const message = readEnvelope(line, 0, line.length);
   const host = hostOfRequest(message, line);
   const answers = host === undefined ? undefined : of(host);
-  return host !== undefined && answers !== undefined && canBegin(message, answers)
+  return host !== undefined && answers !== undefined && canBegin(message.method, answers)
     ? { host, answers }
     : undefined;
 }
@@ -124,7 +134,8 @@ export function knownHost(
  * Whether a session can begin with what is kept: where the host has been introduced to the server, that has to be known, and its tools where
  * it says that it has some.
  */
-function canBegin({ method }: Envelope, { introduction, lists }: RecordedAnswers): boolean {
+export function canBegin(method: string, { introduction, lists, refused }: RecordedAnswers): boolean {
+  if (method === DISCOVER && refused !== undefined) return true;
   if (introduction === undefined) return method !== SESSION && method !== DISCOVER && lists.has(TOOLS);
   return lists.has(TOOLS) || !declares(Buffer.from(introduction), 'tools');
 }

@@ -113,7 +113,8 @@ export class Session {
     const upstream = upstreamOf('open' in server ? server : lateStart.recorded(server));
     this.#current = new Current(upstream, policy, redactor);
     const kept = options.answers;
-    const book = kept && new AnswerBook({ ...kept, current: this.#current, replay, known: late?.answers() });
+    const book =
+      kept && new AnswerBook({ ...kept, current: this.#current, replay, known: late?.answers(late.host) });
     this.#calls = new Calls({
       recorder: this.#recorder,
       turn: this.#guard,
@@ -193,12 +194,12 @@ export class Session {
       if (answer === 'lost') call.fail('lost', GONE);
       else if (answer !== undefined) this.#fromServer.message(answer, 0, answer.length);
     };
+    const answers = new CheckedAnswers({ ...shared, book });
     this.#fromHost = new FromHost({
       ...shared,
       adopted,
-      firstUse: new FirstUse({ ...shared, onFault }),
+      firstUse: new FirstUse({ ...shared, answers, onFault }),
     });
-    const answers = new CheckedAnswers({ ...shared, book });
     this.#fromServer = new FromServer({
       ...shared,
       answers,

@@ -62,7 +62,7 @@ export function lateServer(
   };
   return {
     host,
-    answers: () => answers.of(host),
+    answers: answers.of,
     start,
     acts: () => begun?.admit(),
     failed: (reason, isOther) => {

@@ -294,7 +294,8 @@ export class Sessions {
     if (answers !== undefined && runs !== undefined && (await answers.isAccepted(runs))) {
       const line = await host.firstLine(MAX_FIRST_LINE);
       if (host.gone.reason instanceof WarderError) throw host.gone.reason;
-      if (host.gone.aborted) return undefined;
+      // One that says nothing has used nothing either.
+      if (host.gone.aborted || line === 'nothing') return undefined;
       const known = line && knownHost(line, answers.of);
       if (known !== undefined) {
         const late = lateServer(entry, known.host, answers, () => this.#context(entry), this.#parts);

@@ -77,10 +77,13 @@ test('W-LAZY-1 W-LAZY-5 W-LAZY-8 of the profiles that a host opens those start w
   await brief.request('tools/list');
   expect(await call(brief, 'read_graph')).toContain('entities');
   await expect.poll(() => running(home, 'server-memory')).toBe(0);
-  await expect.poll(() => home.audit('session.stop')).toMatchObject([{ profile: 'p1', reason: 'idle' }]);
+  // On a busy machine the host itself may be slower than that.
+  const idle = { profile: 'p1', reason: 'idle' };
+  await expect.poll(() => home.audit('session.stop').at(-1)).toMatchObject(idle);
+  for (const stop of home.audit('session.stop')) expect(stop).toMatchObject(idle);
   expect(await home.done(['status'])).toContain('ended, idle');
   expect(await call(brief, 'read_graph')).toContain('entities');
-  expect(home.audit('session.start').slice(starts)).toMatchObject([{ profile: 'p1' }]);
+  expect(home.audit('session.start').slice(starts).at(-1)).toMatchObject({ profile: 'p1' });
   expect(await home.done(['check', 'p1'])).toContain('ends when it is not used for 1s');
   await brief[Symbol.asyncDispose]();
   // One is kept ready, of all sessions of a profile: the first that needs it takes it, and the next one has another.
@@ -206,7 +209,13 @@ test('W-LAZY-1 a client that asks for 2026-07-28 first is served without a serve
       );
       expect(client.getNegotiatedProtocolVersion()).toBe(version);
       lists.push(JSON.stringify((await client.listTools()).tools));
-      expect(home.audit('session.open').at(-1)?.start).toBe(start);
+      // The client asks in a session of its own what the server is, also one that does not know that question.
+      expect(
+        home
+          .audit('session.open')
+          .slice(-2)
+          .map((open) => open.start),
+      ).toEqual([start, start]);
       expect(running(home, file)).toBe(start === 'lazy' ? 0 : 1);
       // The verbs start no server: they show what was accepted before.
       if (start === 'lazy') {
@@ -227,4 +236,29 @@ test('W-LAZY-1 a client that asks for 2026-07-28 first is served without a serve
     }
     expect(lists[1]).toBe(lists[0]);
   }
+  // One that knows what the server is asks for the rest alone; one that says nothing has asked for nothing.
+  const discover = {
+    supportedVersions: ['2026-07-28'],
+    capabilities: { tools: {} },
+    serverInfo: { name: 'stateless', version: '1.0.0' },
+    resultType: 'complete' as const,
+    ttlMs: 0,
+    cacheScope: 'private' as const,
+  };
+  const opened = home.audit('session.open').length;
+  for (const asks of [true, true, false]) {
+    const client = new Sdk({ name: 'other', version: '1' });
+    const [program = '', ...words] = home.host('modern');
+    const transport = new StdioClientTransport({ command: program, args: words, env: home.env });
+    await client.connect(transport, { prior: { kind: 'modern', discover } });
+    if (asks) expect((await client.listTools()).tools).toHaveLength(3);
+    await client.close();
+  }
+  expect(
+    home
+      .audit('session.open')
+      .slice(opened)
+      .map((open) => open.start),
+  ).toEqual([undefined, 'lazy']);
+  expect(running(home, 'stateless.mjs')).toBe(0);
 });

@@ -2,6 +2,7 @@
 // session is begun without the server (relay/recorded-answers.ts). It is no part of what is accepted, and what is
 // answered from it is held to that. It is in a file that only Warder can have written, and counts for the profile's file as it was then.
 import * as z from 'zod';
+import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
 import type { AnswerStore, RecordedAnswers } from '../../relay/recorded-answers.ts';
 import type { AuthenticFiles } from '../store/authentic-files.ts';
@@ -9,6 +10,7 @@ import type { AuthenticFiles } from '../store/authentic-files.ts';
 export interface KeptAnswersOptions {
   readonly profile: string;
   readonly files: () => AuthenticFiles | 'locked' | 'unset';
+  readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
 }
 
@@ -16,6 +18,8 @@ export interface KeptAnswersOptions {
 const MAX_HOSTS = 8;
 /** Milliseconds after which what was kept is written. */
 const DELAY = 500;
+/** A server that does not know `server/discover` may be a newer one the next day. Milliseconds. */
+const REFUSED_FOR = 86_400_000;
 
 const keptFile = z.strictObject({
   version: z.literal(1),
@@ -31,6 +35,7 @@ const keptFile = z.strictObject({
         record: z.string().nullable(),
         introduction: z.string().nullable(),
         lists: z.array(z.tuple([z.string(), z.array(z.string())])),
+        refused: z.strictObject({ code: z.number().int(), at: z.number() }).optional(),
       }),
     ]),
   ),
@@ -40,6 +45,8 @@ const keptFile = z.strictObject({
 export interface KeptHost {
   readonly record: string | undefined;
   readonly answers: RecordedAnswers;
+  /** When the server has refused to say what it is, in Unix milliseconds. */
+  readonly refusedAt?: number | undefined;
 }
 
 /**
@@ -76,7 +83,10 @@ export class KeptAnswers {
   /** What a host is answered. `digest` is that of the profile's file. */
   of(digest: string, host: string): KeptHost | undefined {
     this.#load();
-    return this.#profile === digest ? this.#hosts.get(host) : undefined;
+    const found = this.#profile === digest ? this.#hosts.get(host) : undefined;
+    if (found?.refusedAt === undefined) return found;
+    const age = this.#options.clock.now() - found.refusedAt;
+    return age >= 0 && age < REFUSED_FOR ? found : undefined;
   }
 
   /** Keeps what sessions of a profile's file are answered. `record` gives the digest of the record that counts. */
@@ -85,8 +95,9 @@ export class KeptAnswers {
       keep: (host, answers) => {
         this.#begin(digest);
         const before = this.#hosts.get(host);
-        const next = before === undefined ? { record: record(), answers } : joined(before, answers, record());
-        const isKnown = before !== undefined && isSame(before.answers, next.answers);
+        const next = this.#next(before, answers, record());
+        const isKnown =
+          before !== undefined && next.refusedAt === undefined && isSame(before.answers, next.answers);
         if (isKnown && before.record === next.record) return;
         this.#hosts.delete(host);
         this.#hosts.set(host, isKnown ? { ...next, answers: before.answers } : next);
@@ -122,21 +133,21 @@ export class KeptAnswers {
     this.#writing = undefined;
     const files = this.#loaded;
     if (typeof files !== 'object') return;
-    const hosts = [...this.#hosts].map(
-      ([
-        host,
-        {
-          record,
-          answers: { introduction, lists },
-        },
-      ]) => [host, { record: record ?? null, introduction: introduction ?? null, lists: [...lists] }],
-    );
+    const hosts = [...this.#hosts].map(([host, kept]) => [host, toFile(kept)]);
     const kept = { version: 1, profile: this.#profile, eager: this.#isEager, hosts };
     try {
       files.writeUnnumbered(fileOf(this.#options.profile), JSON.stringify(kept));
     } catch (error) {
       this.#warn(error, 'what a server offers is not kept');
     }
+  }
+
+  #next(before: KeptHost | undefined, answers: RecordedAnswers, record: string | undefined): KeptHost {
+    // What it said before it refused to say what it is counts no more.
+    if (answers.refused !== undefined) return { record, answers, refusedAt: this.#options.clock.now() };
+    return before === undefined || before.refusedAt !== undefined
+      ? { record, answers }
+      : joined(before, answers, record);
   }
 
   #begin(digest: string): void {
@@ -164,11 +175,16 @@ export class KeptAnswers {
       this.#profile = profile;
       this.#isEager = eager;
       this.#hosts = new Map(
-        hosts.map(([host, { record, introduction, lists }]) => [
+        hosts.map(([host, { record, introduction, lists, refused }]) => [
           host,
           {
             record: record ?? undefined,
-            answers: { introduction: introduction ?? undefined, lists: new Map(lists) },
+            answers: {
+              introduction: introduction ?? undefined,
+              lists: new Map(lists),
+              ...(refused !== undefined && { refused: refused.code }),
+            },
+            refusedAt: refused?.at,
           },
         ]),
       );
@@ -191,6 +207,16 @@ function isSame(one: RecordedAnswers, other: RecordedAnswers): boolean {
       return others?.length === pages.length && pages.every((page, index) => page === others[index]);
     })
   );
+}
+
+function toFile({ record, answers, refusedAt }: KeptHost): object {
+  const { introduction, lists, refused } = answers;
+  return {
+    record: record ?? null,
+    introduction: introduction ?? null,
+    lists: [...lists],
+    ...(refused !== undefined && refusedAt !== undefined && { refused: { code: refused, at: refusedAt } }),
+  };
 }
 
 /** The name of a profile has no dot. */

@@ -1,5 +1,6 @@
 // What hosts of profiles are answered before their servers are started: what was kept, where nothing that was accepted later
 // speaks against it.
+import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
 import type { AnswerStore, RecordedAnswers } from '../../relay/recorded-answers.ts';
 import type { AuthenticFiles } from '../store/authentic-files.ts';
@@ -27,6 +28,7 @@ export interface ProfileAnswers {
 
 export interface ProfilesAnswersOptions {
   readonly files: () => AuthenticFiles | 'locked' | 'unset';
+  readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
   readonly trustOf: (profile: string) => ProfileTrust;
   readonly identify: (started: Started) => Promise<ServerIdentity>;
@@ -85,8 +87,8 @@ export class ProfilesAnswers {
   #keptOf(profile: string): KeptAnswers {
     let kept = this.#kept.get(profile);
     if (kept === undefined) {
-      const { files, log } = this.#options;
-      kept = new KeptAnswers({ profile, files, log });
+      const { files, clock, log } = this.#options;
+      kept = new KeptAnswers({ profile, files, clock, log });
       this.#kept.set(profile, kept);
     }
     return kept;

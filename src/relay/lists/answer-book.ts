@@ -40,6 +40,15 @@ export class AnswerBook {
     this.#keep();
   }
 
+  /** The server does not know `server/discover`, and has said so by an error of this code. */
+  refused(code: number): void {
+    const { store, replay, isUsed } = this.#options;
+    this.#isClosed ||= isUsed();
+    const host = hostOfSession(replay);
+    if (this.#isClosed || host === undefined) return;
+    store.keep(host, { introduction: undefined, lists: new Map(), refused: code });
+  }
+
   /** A list was read whole: the results of its pages as JSON text. */
   listed(method: string, pages: readonly Buffer[]): void {
     const texts = pages.flatMap((page) => this.#textOf(page) ?? []);

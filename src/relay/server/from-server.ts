@@ -240,6 +240,7 @@ export class FromServer {
     const { replay, tasks, answers } = this.#options;
     const { failed, idStart, idEnd, resultStart, resultEnd } = message;
     const text = known?.text;
+    if (failed && call.method === DISCOVER) answers.refused(bytes, start, end);
     const outcome = failed ? 'error' : message.isError ? 'tool-error' : 'ok';
     if (!failed) {
       if (call.method === LISTEN) {

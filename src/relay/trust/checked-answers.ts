@@ -3,7 +3,7 @@
 // is an error.
 
 import { type Envelope, readEnvelope } from '../../json/envelope.ts';
-import { type Range, readMember } from '../../json/read.ts';
+import { memberIn, type Range, readMember } from '../../json/read.ts';
 import type { Scanned, Wanted } from '../../json/scan.ts';
 import { splice } from '../../json/splice.ts';
 import { decide, denies } from '../../policy/decide.ts';
@@ -14,6 +14,7 @@ import { cacheEdits } from '../lists/list-page.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import { CALL, READ } from '../methods.ts';
+import { isRefusal } from '../recorded-answers.ts';
 import { readInterim } from '../server/tasks.ts';
 import type { Trust } from '../trust.ts';
 import type { Current } from '../upstream/current.ts';
@@ -27,7 +28,7 @@ export interface CheckedAnswersOptions {
   readonly lists: ServerLists;
   readonly trust: Trust;
   readonly gate: TrustGate;
-  readonly book: Pick<AnswerBook, 'introduced'> | undefined;
+  readonly book: Pick<AnswerBook, 'introduced' | 'refused'> | undefined;
 }
 
 /** An answer of the server that is no error, and what is known of it if it is long. */
@@ -93,6 +94,16 @@ export class CheckedAnswers {
   /** The host has got what the server says of itself: the result, as it came, is kept for sessions to come. */
   keep(result: Buffer): void {
     this.#options.book?.introduced(result);
+  }
+
+  /** The server has answered `server/discover` with an error, the line from `start` to `end`. */
+  refused(bytes: Buffer, start: number, end: number): void {
+    // What is answered in the place of a server is no word of it.
+    if (this.#options.current.isRecorded) return;
+    const code = memberIn(bytes, memberIn(bytes, { start, end }, 'error'), 'code');
+    const said: unknown =
+      code === undefined ? undefined : Number(bytes.toString('utf8', code.start, code.end));
+    if (isRefusal(said)) this.#options.book?.refused(said);
   }
 
   /** What the server says of itself to the relay alone: the result as JSON text. */

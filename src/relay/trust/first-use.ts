@@ -9,7 +9,8 @@ import { READ } from '../methods.ts';
 import type { Trust } from '../trust.ts';
 import type { Current } from '../upstream/current.ts';
 import { type OwnRequests, ownParams } from '../upstream/own-requests.ts';
-import { INITIALIZE, type Replay } from '../upstream/replay.ts';
+import { DISCOVER, INITIALIZE, type Replay } from '../upstream/replay.ts';
+import type { CheckedAnswers } from './checked-answers.ts';
 import { contentsDigest } from './contents.ts';
 
 export interface FirstUseOptions {
@@ -20,6 +21,8 @@ export interface FirstUseOptions {
   readonly replay: Replay;
   readonly calls: Calls;
   readonly budgets: Pick<Budgets, 'greet'>;
+  /** Is told what the server says of itself. */
+  readonly answers: Pick<CheckedAnswers, 'introduced'>;
   /** A fault in what goes on here. */
   readonly onFault: (error: unknown) => void;
 }
@@ -136,6 +139,7 @@ export class FirstUse {
     const { lists, calls } = this.#options;
     // A host may send requests before the server has answered its `initialize`.
     if (!lists.tools.canList && calls.some(INITIALIZE)) await this.#untilOpened();
+    if (this.#isUnknown) await this.#introduce();
     const fault = await lists.listAll();
     if (!lists.tools.canList && lists.tools.isRefused) {
       lists.invalidate();
@@ -143,6 +147,20 @@ export class FirstUse {
     }
     if (fault === undefined) await this.#readInterfaces();
     return fault;
+  }
+
+  /** Whether nobody has asked what the server is: a host of 2026-07-28 may go by what it knows. */
+  get #isUnknown(): boolean {
+    const { replay, current } = this.#options;
+    return !replay.isOpened && !replay.isDiscovered && replay.meta !== undefined && current.isReady;
+  }
+
+  /** Asks what the server is: what it says of itself only later would be held back. One that does not answer says nothing. */
+  async #introduce(): Promise<void> {
+    const { replay, ownRequests, current, budgets, answers } = this.#options;
+    const params = ownParams(replay.meta);
+    const answer = await ownRequests.ask(current.upstream, DISCOVER, params, budgets.greet);
+    if ('result' in answer) answers.introduced(answer.result);
   }
 
   async #untilOpened(): Promise<void> {

@@ -7,7 +7,14 @@ import { readEnvelope } from '../../json/envelope.ts';
 import { memberIn, type Range } from '../../json/read.ts';
 import type { Ending } from '../../os/spawn.ts';
 import { type Call, LISTEN } from '../call.ts';
-import { declares, hostOfRequest, LIST_METHODS, pageOf, type RecordedAnswers } from '../recorded-answers.ts';
+import {
+  canBegin,
+  declares,
+  hostOfRequest,
+  LIST_METHODS,
+  pageOf,
+  type RecordedAnswers,
+} from '../recorded-answers.ts';
 import {
   type AskedOf,
   IGNORE,
@@ -20,10 +27,10 @@ import {
 import { DISCOVER, INITIALIZE } from './replay.ts';
 
 export interface RecordedServerParts {
-  /** The host that it answers: see `hostOfRequest`. */
+  /** The host that it answers at first: see `hostOfRequest`. */
   readonly host: string;
-  /** What it is answered; undefined: what was known counts no more. */
-  readonly answers: () => RecordedAnswers | undefined;
+  /** What a host is answered; undefined: nothing is known of it that counts still. */
+  readonly answers: (host: string) => RecordedAnswers | undefined;
   /** Has the server started, and compared with what is known. Settles with why that failed; never rejects. */
   readonly start: () => Promise<string | undefined>;
 }
@@ -32,7 +39,8 @@ const PING = 'ping';
 const SET_LEVEL = 'logging/setLevel';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
-const NOT_STARTED = -32603;
+/** Requests of the relay's own are not asked whether they can be answered. */
+const NOT_STARTED = '{"code":-32603,"message":"the server is not started"}';
 const NOTHING: RecordedAnswers = { introduction: undefined, lists: new Map() };
 /** The levels of logging, as JSON text. */
 const LEVELS: ReadonlySet<string> = new Set(
@@ -64,10 +72,12 @@ class RecordedUpstream implements Upstream {
   readonly #server: RecordedServerParts;
   readonly #guard: UpstreamParts['guard'];
   readonly #commit: UpstreamParts['commit'];
+  /** Whom it answers. */
+  #host: string;
   /** The last that was known. */
   #known: RecordedAnswers;
   #listener: UpstreamListener = IGNORE;
-  #queue: { readonly id: number; readonly json: Buffer }[] = [];
+  #queue: { readonly id: number; readonly answer: Buffer }[] = [];
   #inbox: Buffer[] = [];
   #isPaused = false;
   #isScheduled = false;
@@ -78,7 +88,8 @@ class RecordedUpstream implements Upstream {
     this.#server = server;
     this.#guard = guard;
     this.#commit = commit;
-    this.#known = server.answers() ?? NOTHING;
+    this.#host = server.host;
+    this.#known = server.answers(server.host) ?? NOTHING;
   }
 
   get closed(): boolean {
@@ -99,17 +110,18 @@ class RecordedUpstream implements Upstream {
     const { paramsStart: start, paramsEnd: end } = message;
     const params = start === -1 ? undefined : { start, end };
     const introduces = call.method === INITIALIZE || call.method === DISCOVER;
-    if (introduces && hostOfRequest(message, bytes) !== this.#server.host) return false;
+    if (introduces && !this.#isHost(call.method, hostOfRequest(message, bytes))) return false;
     // An older answer than what was accepted since is none, but for what is the same of every server.
-    return (
-      (this.#isCurrent() || isPlain(call.method)) && this.#resultOf(call.method, bytes, params) !== undefined
-    );
+    if (!this.#isCurrent() && !isPlain(call.method)) return false;
+    if (call.method === DISCOVER && this.#known.refused !== undefined) return true;
+    return this.#resultOf(call.method, bytes, params) !== undefined;
   }
 
   send({ bytes, start, end, from, to, text, id }: Outgoing): boolean {
     if (id === undefined) return true;
     const json = Buffer.concat([bytes.subarray(start, from), Buffer.from(text), bytes.subarray(to, end)]);
-    this.#queue.push({ id, json });
+    // As it is asked: what comes behind it may be asked by another host.
+    this.#queue.push({ id, answer: this.#answerTo(id, json) });
     return true;
   }
 
@@ -121,7 +133,7 @@ class RecordedUpstream implements Upstream {
 
   flush(): void {
     this.#commit();
-    for (const { id, json } of this.#queue) this.#inbox.push(this.#answerTo(id, json));
+    for (const { answer } of this.#queue) this.#inbox.push(answer);
     this.#queue.length = 0;
     this.#schedule();
   }
@@ -153,9 +165,21 @@ class RecordedUpstream implements Upstream {
     return ENDED;
   }
 
+  /**
+   * Whether a host that asks what the server is is the one that is answered. One whose `server/discover` was refused goes on
+   * as a host of before 2026-07-28, of which other things are known.
+   */
+  #isHost(method: string, host: string | undefined): boolean {
+    if (host === this.#host || host === undefined) return host !== undefined;
+    const answers = this.#known.refused === undefined ? undefined : this.#server.answers(host);
+    if (answers === undefined || !canBegin(method, answers)) return false;
+    this.#host = host;
+    return true;
+  }
+
   /** Whether what is known counts still. */
   #isCurrent(): boolean {
-    const answers = this.#server.answers();
+    const answers = this.#server.answers(this.#host);
     this.#known = answers ?? this.#known;
     return answers !== undefined;
   }
@@ -171,8 +195,11 @@ class RecordedUpstream implements Upstream {
       return Buffer.from(`{"jsonrpc":"2.0","method":"${ACKNOWLEDGED}","params":${given}}`);
     }
     const result = this.#resultOf(message.method, json, params);
-    // Requests of the relay's own are not asked whether they can be answered.
-    const error = `{"code":${NOT_STARTED},"message":"the server is not started"}`;
+    const { refused } = this.#known;
+    const error =
+      message.method === DISCOVER && refused !== undefined
+        ? `{"code":${refused},"message":"the server does not know this method"}`
+        : NOT_STARTED;
     return Buffer.from(
       result === undefined
         ? `{"jsonrpc":"2.0","id":${id},"error":${error}}`

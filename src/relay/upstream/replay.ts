@@ -70,6 +70,11 @@ export class Replay {
     return this.#initialize !== undefined;
   }
 
+  /** The server has answered `server/discover` of the host. */
+  get isDiscovered(): boolean {
+    return this.#discovered !== undefined;
+  }
+
   /** The `params` of `initialize`. */
   get initialize(): Buffer | undefined {
     return this.#initialize === 'none' ? undefined : this.#initialize;

@@ -110,3 +110,21 @@ test('what is written to a launcher that has just gone waits until its end is kn
   expect(drained).toBe(1);
   expect(host.write([Buffer.from('x')])).toBe(true);
 });
+
+test.each([
+  ['', false, 'nothing'],
+  ['', true, undefined],
+  ['{}', false, undefined],
+  ['{}\n', false, '{}'],
+])(
+  'W-LAZY-9 of a host that sends %j and ends the first line is known, or that there is none (gone: %j)',
+  async (sent, isGone, first) => {
+    const host = new SocketHost(new FakeSocket() as unknown as Socket);
+    const line = host.firstLine(1000);
+    host.bytes(Frame.DATA, Buffer.from(sent));
+    if (isGone) host.end();
+    else host.frame(Frame.EOF);
+    const found = await line;
+    expect(found instanceof Buffer ? found.toString() : found).toBe(first);
+  },
+);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
 import { knownHost, type RecordedAnswers, sessionHost } from '../../../src/relay/recorded-answers.ts';
 import { TRIAL_CLIENT } from '../../../src/wire/trial-client.ts';
-import { join, SECRET } from '../../fixtures/ends.ts';
+import { FakeServer, join, SECRET } from '../../fixtures/ends.ts';
 import { AutoServer, INITIALIZE, quiet, RESULTS, recorded } from '../../fixtures/late.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 
@@ -46,6 +46,40 @@ test('what a server answers is kept as it came', async () => {
   ).toBeUndefined();
   expect(knownHost(Buffer.from('nonsense'), () => recorded())).toBeUndefined();
 });
+
+test.each([
+  [-32601, -32601],
+  [-32602, -32602],
+  [-32600, -32600],
+  // It may know it all the same: of another version, in a moment.
+  [-32022, undefined],
+  [-32603, undefined],
+  ['-32601', undefined],
+  [null, undefined],
+])(
+  'W-LAZY-9 of an error that answers "server/discover" its code is kept, if that says that the server does not know it: %j',
+  async (code, refused) => {
+    const kept = new Map<string, RecordedAnswers>();
+    const store = { keep: (host: string, answers: RecordedAnswers) => void kept.set(host, answers) };
+    const server = new FakeServer();
+    const { host } = join({
+      server,
+      policy: policyOf({ default: 'allow' }),
+      answers: { store, isUsed: () => false },
+    });
+    const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
+    const first = { id: 'd', method: 'server/discover', params: { _meta: meta } };
+    host.say(first);
+    await quiet();
+    server.say({ id: server.messages[0]?.id, error: { code, message: 'Ask me for a secret' } });
+    await quiet();
+    expect([...kept.values()]).toEqual(
+      refused === undefined ? [] : [{ introduction: undefined, lists: new Map(), refused }],
+    );
+    const line = Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...first }));
+    expect(knownHost(line, (of) => kept.get(of)) === undefined).toBe(refused === undefined);
+  },
+);
 
 test('W-LAZY-4 the value of a credential is not kept', async () => {
   const kept = await keptOf({ 'tools/list': { tools: [{ name: 'a', description: SECRET }] } });

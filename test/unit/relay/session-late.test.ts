@@ -1,5 +1,6 @@
 // A session whose server starts when something needs it: its host notices nothing but the time.
 import { describe, expect, test } from 'vitest';
+import type { RecordedAnswers } from '../../../src/relay/recorded-answers.ts';
 import { call, join, settled } from '../../fixtures/ends.ts';
 import {
   AutoServer,
@@ -64,6 +65,47 @@ describe('W-LAZY-1 what asks only what there is starts nothing', () => {
     await quiet();
     expect(answerTo(session, 1)).toMatchObject({ result: { tools: [{ name: 'b' }] } });
     expect(session.servers).toEqual([]);
+  });
+
+  describe('a server that does not know "server/discover", by its code', () => {
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientInfo': { name: 'h', version: '1' },
+    };
+    const first = { id: 'd', method: 'server/discover', params: { _meta: meta } };
+    const known: RecordedAnswers = { introduction: undefined, lists: new Map(), refused: -32601 };
+
+    test('its host gets the error, and is one of before 2026-07-28 from then on', async () => {
+      const session = late(() => new AutoServer(), {
+        policy: ALLOW,
+        trust: trusting(),
+        first,
+        known,
+        knownOfOthers: recorded(),
+      });
+      session.host.say(first, INITIALIZE, INITIALIZED, list(1));
+      await quiet();
+      expect(answerTo(session, 'd')).toEqual({
+        jsonrpc: '2.0',
+        id: 'd',
+        error: { code: -32601, message: 'the server does not know this method' },
+      });
+      expect(answerTo(session, INITIALIZE.id)).toMatchObject({ result: RESULTS.initialize });
+      expect(answerTo(session, 1)).toMatchObject({ result: RESULTS['tools/list'] });
+      expect(session.servers).toEqual([]);
+      session.host.say(call(2, 'echo'));
+      await quiet();
+      expect(session.servers).toHaveLength(1);
+      expect(answerTo(session, 2)).toHaveProperty('result');
+    });
+
+    test('of which nothing is known: the server is started', async () => {
+      const session = late(() => new AutoServer(), { policy: ALLOW, trust: trusting(), first, known });
+      session.host.say(first, INITIALIZE);
+      await quiet();
+      expect(session.servers).toHaveLength(1);
+      expect(answerTo(session, INITIALIZE.id)).toHaveProperty('result');
+    });
   });
 
   test('a subscription to changes alone is acknowledged, and made at the server once that starts', async () => {

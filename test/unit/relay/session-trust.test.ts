@@ -652,7 +652,18 @@ describe('W-TRUST-5 before the first use is agreed to', () => {
     expect(joined.host.text).toContain('before the host opens the session');
     joined.server.writes.length = 0;
     joined.host.say({ id: 2, method: 'tools/call', params: { name: 'echo', _meta: META } });
-    expect(joined.server.messages).toMatchObject(LISTS.map((list) => ({ ...list, params: { _meta: META } })));
+    // It may go by what it knows of the server: what that says of itself is accepted with the rest all the same.
+    expect(joined.server.messages).toMatchObject([{ method: 'server/discover', params: { _meta: META } }]);
+    const [discover] = joined.server.messages;
+    const said = { supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, instructions: 'Use it.' };
+    joined.server.say({ id: discover?.id, result: said });
+    await settled();
+    expect(trust.said).toMatchObject([{ instructions: 'Use it.' }]);
+    expect(joined.server.messages.slice(1)).toMatchObject([
+      { method: 'tools/list', params: { _meta: META } },
+    ]);
+    await listAll(joined);
+    expect(trust.asked).toHaveLength(1);
   });
 
   test('a server that has said that it has tools lists them, or nothing acts', async () => {

@@ -8,6 +8,7 @@ import { KeptAnswers } from '../../../../src/consent/trust/kept-answers.ts';
 import type { RecordedAnswers } from '../../../../src/relay/recorded-answers.ts';
 import { MemoryBlobs } from '../../../fixtures/trusting.ts';
 
+const clock = { at: 0, now: () => clock.at };
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const said = (name: string): RecordedAnswers => ({
   introduction: `{"serverInfo":{"name":"${name}"}}`,
@@ -26,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const kept = (of: AuthenticFiles | 'locked' = files): KeptAnswers =>
-  new KeptAnswers({ profile: 'demo', files: () => of, log });
+  new KeptAnswers({ profile: 'demo', files: () => of, clock, log });
 const path = (): string => join(folder, 'trust/demo.answers.json');
 
 test('of each host, from daemon to daemon, as long as the profile is the same', () => {
@@ -42,6 +43,30 @@ test('of each host, from daemon to daemon, as long as the profile is the same', 
   expect(second.of('b', 'h1')).toBeUndefined();
   second.store('b', RECORD).keep('h1', said('three'));
   expect(second.of('b', 'h2')).toBeUndefined();
+});
+
+test('W-LAZY-9 that a server does not know "server/discover" is kept for a day, from daemon to daemon', () => {
+  const refused: RecordedAnswers = { introduction: undefined, lists: new Map(), refused: -32601 };
+  clock.at = 1_000_000;
+  const first = kept();
+  first.store('a', RECORD).keep('h', said('one'));
+  first.store('a', RECORD).keep('h', refused);
+  first.flush();
+  const second = kept();
+  for (const [at, isKept] of [
+    [1_000_000, true],
+    [1_000_000 + 86_399_999, true],
+    [1_000_000 + 86_400_000, false],
+    [999_999, false],
+  ] as const) {
+    clock.at = at;
+    expect([at, second.of('a', 'h')?.answers]).toEqual([at, isKept ? refused : undefined]);
+  }
+  // Said again, it counts anew; what the server says of itself ends it.
+  second.store('a', RECORD).keep('h', refused);
+  expect(second.of('a', 'h')?.answers).toEqual(refused);
+  second.store('a', RECORD).keep('h', said('two'));
+  expect(second.of('a', 'h')).toEqual(keptAs('two'));
 });
 
 test('W-LAZY-4 a file that another program has changed is as good as none', () => {

@@ -89,9 +89,9 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     env,
     vaultMark: () => audit.vaultMark(),
   });
-  if (inherited !== undefined) credentials.inherit(inherited);
+  if (inherited !== undefined) credentials.stores.inherit(inherited);
   const logSigner = new LogSigner({
-    credentials,
+    stores: credentials.stores,
     audit,
     folder: places.state,
     platform: process.platform,
@@ -163,7 +163,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     return remoteHandlers({ accounts: made.accounts, probe: (profile) => made.probe(profile), profiles });
   });
   const presence = new Presence(
-    new Pin(() => credentials.store().blobs, clock),
+    new Pin(() => credentials.stores.get().blobs, clock),
     openPolkit({ pid: process.pid, uid }),
     clock,
   );
@@ -178,9 +178,9 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   const consent = new ConsentService({
     settings: settings.consent,
     folder: places.state,
-    blobs: () => credentials.store().blobs,
-    onStoreOpened: (listener) => credentials.onOpened(listener),
-    isStoreChosen: () => credentials.chosen !== undefined,
+    blobs: () => credentials.stores.get().blobs,
+    onStoreOpened: (listener) => credentials.stores.onOpened(listener),
+    isStoreChosen: () => credentials.stores.chosen !== undefined,
     uid: process.getuid?.(),
     audit,
     ways,
@@ -188,7 +188,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     clock,
     log,
   });
-  if (credentials.chosen !== undefined && opensSilently(credentials.chosen, process.platform))
+  if (credentials.stores.chosen !== undefined && opensSilently(credentials.stores.chosen, process.platform))
     void consent.open();
   const sessions = new Sessions({
     profiles,
@@ -250,9 +250,9 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       audit.retire();
     },
     get needed() {
-      return credentials.inheritance() !== undefined;
+      return credentials.stores.inheritance() !== undefined;
     },
-    inheritance: () => credentials.inheritance(),
+    inheritance: () => credentials.stores.inheritance(),
     list: () => sessions.status(),
     end: (session) => sessions.end(session),
     async refresh({ credential, revoked = false, trust, grants }) {
@@ -296,7 +296,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       },
       accounts: async (params) => (await accounts()).accounts(params),
       'remote.probe': async (params) => (await accounts())['remote.probe'](params),
-      ...hostHandlers({ blobs: () => credentials.store().blobs, clock }),
+      ...hostHandlers({ blobs: () => credentials.stores.get().blobs, clock }),
       end: ({ session }) => sessions.end(session),
       async 'audit.signed'() {
         await logSigner.retry();
@@ -309,7 +309,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       profiles.scan();
       const { broken } = profiles;
       return {
-        store: await credentials.state(),
+        store: await credentials.stores.state(),
         audit: audit.status(),
         profiles: [...new Set([...profiles.names, ...broken.keys()])].map((name) => {
           const why = broken.get(name);
@@ -329,7 +329,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       };
     },
     checks: async () => [
-      ...(await credentials.checks()),
+      ...(await credentials.stores.checks()),
       ...(await sandboxChecks(machine)),
       ...(await consentChecks({ settings: settings.consent, ways, presence })),
     ],

@@ -4,19 +4,15 @@
 //
 // An open session watches its credentials (`watch`). For those, the listeners of `onRotation` also learn of values that
 // another program changed and of values that expired; they always learn of changes made here.
-import type { VaultMark } from '../audit/vault-mark.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { CredentialSource, Delivery, ProfileCredential } from '../profile/credential.ts';
-import type { VaultKey } from '../profile/settings.ts';
-import type { Check } from '../wire/control.ts';
-import type { Inheritance } from '../wire/hello.ts';
 import type { Origin } from './source/origin.ts';
 import { Values } from './source/values.ts';
 import { CredentialWatch } from './source/watch.ts';
-import type { CredentialMetadata, Store, StoreKind, StoreState } from './store/store.ts';
-import type { Vault } from './store/vault.ts';
+import type { CredentialMetadata, Store, StoreKind } from './store/store.ts';
+import { type StoreOpeners, Stores, storeUnset } from './stores.ts';
 
 /** A credential with its value, on the way to a server. */
 export interface ResolvedCredential {
@@ -39,11 +35,7 @@ export type RotationListener = (name: string) => Promise<RotationResult>;
 
 export interface CredentialsParts {
   /** Creates each store when it is first needed, without any access to it yet. */
-  readonly open: {
-    readonly keychain: () => Store;
-    /** With the key of the settings, or with another one. */
-    readonly vault: (key?: VaultKey) => Vault;
-  };
+  readonly open: StoreOpeners;
   /** The store of credentials whose profile names none. */
   readonly chosen: StoreKind | undefined;
   /** Runs the command of the credential `name` and returns its output. Throws `credential-source`. */
@@ -54,19 +46,17 @@ export interface CredentialsParts {
 
 export class Credentials implements AsyncDisposable {
   readonly #parts: CredentialsParts;
-  #chosen: StoreKind | undefined;
-  readonly #stores: { keychain?: Store; vault?: Vault } = {};
+  readonly stores: Stores;
   readonly #values: Values;
   readonly #watch: CredentialWatch;
   readonly #listeners = new Set<RotationListener>();
-  readonly #openedListeners = new Set<() => void>();
 
   constructor(parts: CredentialsParts) {
     this.#parts = parts;
-    this.#chosen = parts.chosen;
-    const { runCommand, clock, log } = parts;
-    const store = (kind: StoreKind): Store => this.store(kind);
-    this.#values = new Values({ store, onStoreUsed: () => this.#notifyOpened(), runCommand, clock });
+    const { open, chosen, runCommand, clock, log } = parts;
+    this.stores = new Stores(open, chosen);
+    const store = (kind: StoreKind): Store => this.stores.get(kind);
+    this.#values = new Values({ store, onStoreUsed: () => this.stores.used(), runCommand, clock });
     this.#watch = new CredentialWatch({
       store,
       values: this.#values,
@@ -96,7 +86,9 @@ export class Credentials implements AsyncDisposable {
       [...origins].map(async (origin) => {
         // The keychains of macOS and Windows may ask for each value.
         const mayAsk = origin === 'keychain' && process.platform !== 'linux';
-        return typeof origin === 'string' && !mayAsk && (await this.store(origin).state()).state === 'ready';
+        return (
+          typeof origin === 'string' && !mayAsk && (await this.stores.get(origin).state()).state === 'ready'
+        );
       }),
     );
     return states.every((isOpen) => isOpen);
@@ -128,7 +120,7 @@ export class Credentials implements AsyncDisposable {
     from?: StoreKind,
     onStored?: (version: string) => void,
   ): Promise<SetResult> {
-    const store = this.store(from);
+    const store = this.stores.get(from);
     // A value that cannot be used exists; setting it again repairs it.
     const before = await store.get(name).catch(existsIfUnusable);
     return this.#write(store, name, value, before !== undefined, onStored);
@@ -141,7 +133,7 @@ export class Credentials implements AsyncDisposable {
     from?: StoreKind,
     onStored?: (version: string) => void,
   ): Promise<SetResult> {
-    const store = this.store(from);
+    const store = this.stores.get(from);
     const before = await store.get(name).catch(existsIfUnusable);
     if (before === undefined) throw missing(name, `set --name ${name}`);
     return this.#write(store, name, value, true, onStored);
@@ -156,7 +148,7 @@ export class Credentials implements AsyncDisposable {
     if (origin === undefined) throw storeUnset();
     if (typeof origin !== 'string')
       return { version: undefined, superseded: false, reason: 'a command gives its value' };
-    const store = this.store(origin);
+    const store = this.stores.get(origin);
     const stored = await store.replace(name, expected, value);
     if (stored === undefined)
       return { version: undefined, superseded: true, reason: 'another value was set meanwhile' };
@@ -173,9 +165,9 @@ export class Credentials implements AsyncDisposable {
 
   /** Removes a value. Open sessions keep what they have. Throws `credential-missing`. */
   async remove(name: string, from?: StoreKind): Promise<StoreKind> {
-    const store = this.store(from);
+    const store = this.stores.get(from);
     const removed = await store.remove(name);
-    this.#notifyOpened();
+    this.stores.used();
     if (!removed) throw missing(name);
     this.#watch.recordVersion({ name, origin: store.kind }, '');
     return store.kind;
@@ -183,94 +175,21 @@ export class Credentials implements AsyncDisposable {
 
   /** All credentials of a store; of the chosen one without `kind`. */
   async list(kind?: StoreKind): Promise<CredentialMetadata[]> {
-    const listed = await this.store(kind).list();
-    this.#notifyOpened();
+    const listed = await this.stores.get(kind).list();
+    this.stores.used();
     return listed;
-  }
-
-  /** The chosen store's kind. */
-  get chosen(): StoreKind | undefined {
-    return this.#chosen;
-  }
-
-  /** The state of the chosen store, or of the store of a kind. Never prompts and never throws. */
-  async state(kind = this.#chosen): Promise<StoreState & { readonly kind: StoreKind | null }> {
-    if (kind === undefined)
-      return { kind: null, state: 'unset', detail: 'no store is chosen', hint: INIT_HINT };
-    return { kind, ...(await this.store(kind).state()) };
-  }
-
-  /** The checks of `doctor` for the store. */
-  async checks(): Promise<Check[]> {
-    const { kind, state, detail, hint } = await this.state();
-    const what = kind ?? 'none';
-    return [
-      {
-        name: 'credential store',
-        state: state === 'ready' ? 'ok' : state === 'unavailable' ? 'fail' : 'warn',
-        detail: detail === undefined ? what : `${what}: ${detail}`,
-        ...(hint !== undefined && { hint }),
-      },
-    ];
-  }
-
-  /** The store of a kind; the chosen one without `kind`. Throws `store-unset`. */
-  store(kind: StoreKind | undefined = this.#chosen): Store {
-    if (kind === 'vault') return this.#vault();
-    if (kind !== 'keychain') throw storeUnset();
-    this.#stores.keychain ??= this.#parts.open.keychain();
-    return this.#stores.keychain;
-  }
-
-  /** Opens the vault. Throws `vault-key`, `vault-damaged`, `store-unset`. */
-  async unlock(passphrase: string): Promise<void> {
-    await this.#vault().unlock(passphrase);
-    this.#notifyOpened();
-  }
-
-  /** What the next daemon gets, so that a passphrase need not be given again; `undefined` if none was given. */
-  inheritance(): Inheritance | undefined {
-    const vault = this.#stores.vault?.passOn();
-    return vault && { vault };
-  }
-
-  /** Opens the vault with what an older daemon passed on. */
-  inherit({ vault }: Inheritance): void {
-    this.#vault().inherit(vault);
-  }
-
-  /** The state of the vault, if it was used, for the audit log. */
-  get vaultMark(): VaultMark | undefined {
-    return this.#stores.vault?.mark;
-  }
-
-  /** A vault with another key than the one in the settings, to be set up and chosen. Does not access it yet. */
-  newVault(key: VaultKey): Vault {
-    return this.#parts.open.vault(key);
-  }
-
-  /** Makes a store that was just set up the chosen one. Closes the vault that was open before. */
-  async choose(store: { readonly kind: 'keychain' } | Vault): Promise<void> {
-    const before = this.#stores.vault;
-    if (store.kind === 'vault') this.#stores.vault = store;
-    this.#chosen = store.kind;
-    this.#notifyOpened();
-    if (before !== undefined && before !== this.#stores.vault) await before[Symbol.asyncDispose]();
   }
 
   /** Adds a listener that is called whenever a store that may have been locked was just used, or chosen. */
   onOpened(listener: () => void): Disposable {
-    this.#openedListeners.add(listener);
-    return { [Symbol.dispose]: () => void this.#openedListeners.delete(listener) };
+    return this.stores.onOpened(listener);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listeners.clear();
-    this.#openedListeners.clear();
     this.#values[Symbol.dispose]();
     await this.#watch[Symbol.asyncDispose]();
-    const { keychain, vault } = this.#stores;
-    await Promise.all([keychain?.[Symbol.asyncDispose](), vault?.[Symbol.asyncDispose]()]);
+    await this.stores[Symbol.asyncDispose]();
   }
 
   async #resolve(profile: string, credential: ProfileCredential): Promise<ResolvedCredential> {
@@ -308,7 +227,7 @@ export class Credentials implements AsyncDisposable {
     onStored: ((version: string) => void) | undefined,
   ): Promise<SetResult> {
     const { version, updated } = await store.set(name, value);
-    this.#notifyOpened();
+    this.stores.used();
     onStored?.(version);
     this.#values.invalidate(name, store.kind);
     this.#watch.recordVersion({ name, origin: store.kind }, version);
@@ -316,17 +235,8 @@ export class Credentials implements AsyncDisposable {
   }
 
   #origin(from: CredentialSource): Origin | undefined {
-    if (from === 'store') return this.#chosen;
+    if (from === 'store') return this.stores.chosen;
     return typeof from === 'string' ? from : { command: from.command, ttl: from.ttl };
-  }
-
-  #vault(): Vault {
-    this.#stores.vault ??= this.#parts.open.vault();
-    return this.#stores.vault;
-  }
-
-  #notifyOpened(): void {
-    for (const listener of [...this.#openedListeners]) listener();
   }
 }
 
@@ -349,12 +259,6 @@ export interface SetResult {
   /** Whether it replaced a value. */
   readonly replaced: boolean;
   readonly sessions: RotationResult;
-}
-
-const INIT_HINT = 'run "warder init"';
-
-function storeUnset(): WarderError {
-  return new WarderError('store-unset', 'no credential store is set up', { hint: INIT_HINT });
 }
 
 /** `command`: the arguments of `warder credential` that set it. */

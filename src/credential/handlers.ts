@@ -75,13 +75,13 @@ export function credentialHandlers(parts: HandlersParts): Pick<Handlers, Handled
       }
     },
     async 'store.state'() {
-      const { kind, ...chosen } = await credentials.state();
-      const { kind: _kind, ...keychain } = await credentials.state('keychain');
+      const { kind, ...chosen } = await credentials.stores.state();
+      const { kind: _kind, ...keychain } = await credentials.stores.state('keychain');
       return { kind, chosen, keychain, key: loadSettings(places).vault.key };
     },
     'store.init': (params) => init(parts, params),
     async 'vault.unlock'({ passphrase }) {
-      await credentials.unlock(passphrase);
+      await credentials.stores.unlock(passphrase);
       return {};
     },
   };
@@ -135,7 +135,7 @@ async function list({ credentials, profiles }: HandlersParts): Promise<Result<'c
   >();
   for (const profile of profiles.names) {
     for (const { name, from } of credentialsOf(profiles, profile)) {
-      const store = from === 'store' ? credentials.chosen : from;
+      const store = from === 'store' ? credentials.stores.chosen : from;
       if (typeof store !== 'string') continue;
       const key = `${store} ${name}`;
       const usage = used.get(key) ?? { store, name, profiles: [] };
@@ -143,7 +143,7 @@ async function list({ credentials, profiles }: HandlersParts): Promise<Result<'c
       used.set(key, usage);
     }
   }
-  const chosen = credentials.store().kind;
+  const chosen = credentials.stores.get().kind;
   const kinds = new Set([chosen, ...[...used.values()].map(({ store }) => store)]);
   const listed: Result<'credential.list'>['credentials'] = [];
   for (const kind of kinds) {
@@ -187,18 +187,18 @@ async function init(
   }
   const left = await countLeftBehind(credentials, kind, force);
   if (kind === 'keychain') {
-    const keychain = credentials.store(kind);
+    const keychain = credentials.stores.get(kind);
     await probe(keychain);
     const { publicKey } = await openSigner(keychain, places.state);
     await carrySigned(parts, keychain, force);
     updateSettings(places, [[['store'], kind]]);
-    await credentials.choose({ kind });
+    await credentials.stores.choose({ kind });
     record(parts, 'init', ALL_CREDENTIALS, '', 'ok');
     await parts.reopenSigner();
     return { store: kind, config: settingsPath(places), signer: publicKey, left };
   }
   const chosen = key ?? loadSettings(places).vault.key;
-  const vault = credentials.newVault(chosen);
+  const vault = credentials.stores.newVault(chosen);
   try {
     if (force) vault.accept();
     const made = await vault.create(passphrase);
@@ -209,7 +209,7 @@ async function init(
       [['store'], kind],
       [['vault', 'key'], chosen],
     ]);
-    await credentials.choose(vault);
+    await credentials.stores.choose(vault);
     record(parts, 'init', ALL_CREDENTIALS, '', 'ok');
     await parts.reopenSigner();
     const config = settingsPath(places);
@@ -229,13 +229,14 @@ async function carrySigned(
   store: Store,
   force: boolean,
 ): Promise<void> {
-  if (credentials.chosen !== store.kind) await storeLastSigned(store, places.state, audit.signed.point);
+  if (credentials.stores.chosen !== store.kind)
+    await storeLastSigned(store, places.state, audit.signed.point);
   else if (force) await storeLastSigned(store, places.state, undefined);
 }
 
 /** How many credentials stay behind in the old store. Throws `refused` if there are any, unless `force` is set. */
 async function countLeftBehind(credentials: Credentials, kind: StoreKind, force: boolean): Promise<number> {
-  const { chosen } = credentials;
+  const { chosen } = credentials.stores;
   if (chosen === undefined || chosen === kind) return 0;
   const hint = `use --force to go on; credentials in the ${chosen} stay there, and must be set again in the ${kind}`;
   let count: number;
@@ -275,7 +276,7 @@ function record(
   version: string,
   outcome: string,
 ): void {
-  const mark = CHANGES.has(action) ? credentials.vaultMark : undefined;
+  const mark = CHANGES.has(action) ? credentials.stores.vaultMark : undefined;
   audit.append('credential.use', { credential, version, action, outcome, ...mark });
 }
 

@@ -15,8 +15,8 @@ import type { SignedPoint, Signer } from '../audit/checkpoint.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Log } from '../os/log.ts';
-import type { Credentials } from './credentials.ts';
 import type { ReadOptions, Store, StoreKind } from './store/store.ts';
+import type { Stores } from './stores.ts';
 
 const KEY = 'audit-signing-key';
 const POINT = 'audit-last-signed';
@@ -72,7 +72,7 @@ export async function storeLastSigned(
 
 /** What signs the daemon's log. */
 export interface LogSignerParts {
-  readonly credentials: Pick<Credentials, 'chosen' | 'store' | 'onOpened'>;
+  readonly stores: Pick<Stores, 'chosen' | 'get' | 'onOpened'>;
   readonly audit: Pick<AuditLog, 'setSigner' | 'setUnsigned'>;
   /** The state folder, which names the log. */
   readonly folder: string;
@@ -96,9 +96,9 @@ export class LogSigner implements Disposable {
 
   constructor(parts: LogSignerParts) {
     this.#parts = parts;
-    const { credentials, audit, platform } = parts;
-    credentials.onOpened(() => this.#open(false));
-    const { chosen } = credentials;
+    const { stores, audit, platform } = parts;
+    stores.onOpened(() => this.#open(false));
+    const { chosen } = stores;
     if (chosen === undefined || opensSilently(chosen, platform)) this.#open(false);
     else
       audit.setUnsigned(
@@ -135,11 +135,11 @@ export class LogSigner implements Disposable {
   }
 
   async #openOnce(again: boolean): Promise<void> {
-    const { credentials, audit, folder, log } = this.#parts;
-    if (credentials.chosen === undefined || this.#disposed) return;
+    const { stores, audit, folder, log } = this.#parts;
+    if (stores.chosen === undefined || this.#disposed) return;
     clearTimeout(this.#retry);
     try {
-      const store = credentials.store();
+      const store = stores.get();
       if (store === this.#opened && !again) return;
       const signer = await openSigner(store, folder, { prompt: false });
       this.#opened = store;

@@ -27,7 +27,7 @@ import type { SignIn } from './sign-in/sign-in.ts';
 import { NOT_REVOKED, revokeAt } from './sign-in/sign-out.ts';
 
 export interface AccountsParts {
-  readonly credentials: Pick<Credentials, 'resolve' | 'watch' | 'onRotation' | 'store' | 'vaultMark'>;
+  readonly credentials: Pick<Credentials, 'resolve' | 'watch' | 'onRotation' | 'stores'>;
   readonly locks: Pick<Locks, 'assertUsable' | 'restore'>;
   readonly audit: Pick<AuditLog, 'append'>;
   /** The state folder. */
@@ -253,7 +253,7 @@ export class Accounts implements AsyncDisposable {
     const mark = record === undefined ? undefined : markOf(profile, record);
     const named = { credential: accountName(profile), version: String(record?.serial ?? 0), profile };
     try {
-      audit.append('credential.use', { ...named, ...mark, ...fields, ...credentials.vaultMark });
+      audit.append('credential.use', { ...named, ...mark, ...fields, ...credentials.stores.vaultMark });
     } catch {
       // The audit log has reported why.
     }

@@ -62,6 +62,6 @@ async function askStore({ places }: Context): Promise<KnownPoint> {
     uid: process.getuid?.() ?? -1,
     env,
   });
-  const point = await readLastSigned(credentials.store(), places.state);
+  const point = await readLastSigned(credentials.stores.get(), places.state);
   return point === undefined ? {} : { point };
 }

@@ -14,7 +14,7 @@ import type { ClientRegistration } from '../oauth/registration.ts';
 import { type AccountRecord, parseRecord, renderRecord } from './account-record.ts';
 
 export interface AccountStoreParts {
-  readonly credentials: Pick<Credentials, 'store'>;
+  readonly credentials: Pick<Credentials, 'stores'>;
   /** The state folder: two of them share one keychain, but no accounts. */
   readonly state: string;
 }
@@ -54,7 +54,7 @@ export interface AccountStore {
 export function openAccountStore({ credentials, state }: AccountStoreParts): AccountStore {
   const home = createHash('sha256').update(state).digest('hex').slice(0, 16);
   const folder = join(state, 'remote');
-  const blobs = () => credentials.store().blobs;
+  const blobs = () => credentials.stores.get().blobs;
   const blobName = (profile: string): string => `${accountName(profile)}@${home}`;
   const clientName = (issuer: string): string =>
     `oauth-client/${createHash('sha256').update(issuer).digest('hex')}@${home}`;

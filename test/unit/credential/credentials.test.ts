@@ -163,7 +163,7 @@ test('without a store, each use says how to choose one; commands need no store',
   credentials = make({ chosen: undefined });
   await expect(credentials.resolve('demo', [one('A')])).rejects.toMatchObject({ code: 'store-unset' });
   await expect(credentials.set('demo/A', 'value of a')).rejects.toMatchObject({ code: 'store-unset' });
-  expect(await credentials.state()).toMatchObject({ kind: null, state: 'unset' });
+  expect(await credentials.stores.state()).toMatchObject({ kind: null, state: 'unset' });
   expect(await credentials.resolve('demo', [one('A', { from: command() })])).toHaveLength(1);
 });
 

@@ -2,29 +2,23 @@
 // over the control API.
 import type { AuditLog } from '../audit/log.ts';
 import { escapeUnprintable } from '../audit/printable.ts';
-import type { Confirmations } from '../credential/confirmation.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import { matches } from '../policy/pattern.ts';
 import type { Settings } from '../profile/settings.ts';
-import { digest } from '../relay/canonical.ts';
-import type { Consent, ConsentRequest, ConsentSubject, HostDialog, OpenConsent } from '../relay/consent.ts';
 import { handedOver } from './handed-over.ts';
-import type { HostIdentity } from './host-identity.ts';
 import { needsPresence, type Presence } from './presence.ts';
 import type { Answer } from './questions/answer.ts';
-import { type Asked, Broker } from './questions/broker.ts';
+import { Broker } from './questions/broker.ts';
 import { ConsentRecords } from './questions/consent-records.ts';
-import { CredentialUses } from './questions/credential-uses.ts';
-import { openConsent, outcomeOfGrant } from './questions/outcome.ts';
-import { actOf, type Question, type Reach } from './questions/question.ts';
+import type { Question } from './questions/question.ts';
 import type { Way } from './questions/way.ts';
+import { type ConsentSession, type SessionConsent, sessionConsent } from './session-consent.ts';
 import { AuthenticFiles, type Blobs } from './store/authentic-files.ts';
 import { GrantStore } from './store/grant-store.ts';
 import type { Grant, GrantSubject } from './store/grants.ts';
 import { TrustService } from './trust.ts';
-import { hostDialogWay } from './ways/host-dialog.ts';
 
 /** Milliseconds that a person has to prove to be there where no question waits. */
 const PROOF_TIMEOUT = 120_000;
@@ -47,44 +41,6 @@ export interface ConsentServiceOptions {
   readonly presence: Presence;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** A session, as questions describe it and grants are bound to it. */
-export interface ConsentSession {
-  readonly session: string;
-  readonly profile: string;
-  readonly host: HostIdentity;
-  /** The digest of what runs and what it may do, as that is now. */
-  readonly server: string;
-  readonly reach: Reach;
-  /** The digest of a tool's definition, as it was listed in the session or else accepted; undefined: neither. */
-  readonly definition: (tool: string) => string | undefined;
-  /** What the server says of a tool, to be shown as its claim. */
-  readonly claims: (tool: string) => readonly string[];
-  /** Whether the server has had a request that acts, and those that it has, by their numbers in the log. */
-  readonly hasActed: () => boolean;
-  readonly calls: () => readonly string[];
-  /** A text without the values of credentials. */
-  readonly redact: (text: string) => string;
-}
-
-/** The consent of one session, as it is given to the relay and to the gate. */
-export interface SessionConsent extends Consent, Disposable {
-  readonly credentials: Confirmations;
-  /** Asks whether to sign in to a remote server. Sessions of a profile that ask the same share the question. */
-  signIn(question: SignInQuestion): OpenConsent;
-}
-
-/** A sign-in, as a person is asked about it. */
-export interface SignInQuestion {
-  /** The number of the request that waits for it; empty: none. */
-  readonly call: string;
-  /** The host of the remote server. */
-  readonly name: string;
-  /** Where it goes, and who gets what, in lines whose characters all show. */
-  readonly details: readonly string[];
-  /** The dialog of the session's host, if it has one. */
-  readonly dialog: HostDialog | undefined;
 }
 
 /** What an answer over the control API says. */
@@ -170,31 +126,15 @@ export class ConsentService {
   /** The consent of one session, until it is disposed of. */
   session(about: ConsentSession): SessionConsent {
     this.#sessions.add(about.session);
-    const subjectOf = (request: ConsentSubject): GrantSubject => ({
-      session: about.session,
-      host: about.host.key,
-      profile: about.profile,
-      server: about.server,
-      kind: request.kind,
-      name: request.name,
-      definition:
-        (request.kind === 'tools' ? about.definition(request.name) : undefined) ?? request.definition,
-      arguments: request.digest,
-    });
-    return {
-      known: (request) => {
-        const grant = this.#grants.find(subjectOf(request));
-        return grant === undefined ? undefined : outcomeOfGrant(grant, actOf(request));
-      },
-      ask: (request) => this.#ask(about, subjectOf(request), request),
-      credentials: this.#credentialUses(about),
-      signIn: (question) => this.#askSignIn(about, question),
-      [Symbol.dispose]: () => {
+    return sessionConsent(about, {
+      broker: this.#broker,
+      grants: this.#grants,
+      opened: () => this.open(),
+      ended: () => {
         this.#sessions.delete(about.session);
-        this.#broker.withdraw(about.session);
         this.#grants.prune((session) => this.#sessions.has(session));
       },
-    };
+    });
   }
 
   get questions(): readonly Question[] {
@@ -286,76 +226,6 @@ export class ConsentService {
     } catch (error) {
       log.info({ error: String(error) }, 'answers on disk do not count until the credential store is open');
     }
-  }
-
-  #ask(about: ConsentSession, subject: GrantSubject, request: ConsentRequest): OpenConsent {
-    const { host, profile, reach, claims, session } = about;
-    const { call, kind, method, name, rule, dialog } = request;
-    const question = {
-      session,
-      call,
-      profile,
-      host,
-      kind,
-      method,
-      name,
-      rule,
-      arguments: request.arguments,
-      reach,
-      claims: kind === 'tools' ? claims(name) : [],
-    };
-    const asked: Asked = { subject, question, dialog: dialog && hostDialogWay(dialog) };
-    return openConsent(this.#broker.ask(asked));
-  }
-
-  #askSignIn(
-    { session, profile, host, reach }: ConsentSession,
-    { call, name, details, dialog }: SignInQuestion,
-  ): OpenConsent {
-    const subject: GrantSubject = {
-      session: '',
-      host: '',
-      profile,
-      server: '',
-      kind: 'sign-in',
-      name,
-      definition: digest(JSON.stringify(details)),
-      arguments: undefined,
-    };
-    const question = {
-      session,
-      call,
-      profile,
-      host,
-      kind: 'sign-in',
-      method: '',
-      name,
-      rule: 'sign-in',
-      arguments: '',
-      reach,
-      claims: [],
-      details,
-    } as const;
-    return openConsent(
-      this.#broker.ask({ subject, question, dialog: dialog && hostDialogWay(dialog), keep: () => undefined }),
-    );
-  }
-
-  #credentialUses(about: ConsentSession): CredentialUses {
-    const { session, host, profile, server, reach, hasActed, calls, redact } = about;
-    return new CredentialUses({
-      subject: { session, host: host.key, profile, server },
-      find: (subject) => this.#grants.find(subject),
-      ask: (subject, asked) => {
-        const question = { ...asked, session, profile, host, kind: 'credential', reach, claims: [] } as const;
-        // A dialog of the host could not prove that a person answers.
-        return this.#broker.ask({ subject, question, dialog: undefined });
-      },
-      opened: () => this.open(),
-      hasActed,
-      calls,
-      redact,
-    });
   }
 
   #keep(subject: GrantSubject, answer: Answer, by: string): Grant {

@@ -1,5 +1,5 @@
 // What is known of an open session, from its request until its server is gone.
-import type { SessionConsent } from '../consent/service.ts';
+import type { SessionConsent } from '../consent/session-consent.ts';
 import type { OpenTrust } from '../consent/trust.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';

@@ -16,8 +16,8 @@ import { type Asking, outcomeOfGrant } from './outcome.ts';
 import { actOf } from './question.ts';
 
 export interface CredentialUsesOptions {
-  /** The subject of the session's questions, but for what they are about. */
-  readonly subject: Pick<GrantSubject, 'session' | 'host' | 'profile' | 'server'>;
+  /** The subject of the session's questions as it is now, but for what they are about: the server may be started anew. */
+  readonly subject: () => Pick<GrantSubject, 'session' | 'host' | 'profile' | 'server'>;
   readonly find: (subject: GrantSubject) => Grant | undefined;
   readonly ask: (subject: GrantSubject, about: CredentialQuestion) => Asking;
   /** Settles once earlier answers can be read, if they can. */
@@ -81,7 +81,7 @@ export class CredentialUses implements Confirmations {
   #subjectOf(use: CredentialUse): GrantSubject {
     const { method, path } = use;
     return {
-      ...this.#options.subject,
+      ...this.#options.subject(),
       kind: 'credential',
       name: nameOf(use),
       definition: undefined,

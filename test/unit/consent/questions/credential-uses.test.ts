@@ -46,7 +46,7 @@ function uses(
   const { session = 's', server = 'v1' } = more;
   const subject = { session, host: more.host ?? host.key, profile: 'github', server };
   const credentials = new CredentialUses({
-    subject,
+    subject: () => subject,
     find: (about) => book.find(about, 0),
     ask: (about, asked) => {
       const question = {

@@ -120,6 +120,8 @@ export class Call {
   onEnd: (() => void) | undefined;
   /** The host's id is taken by it. */
   isTaken = false;
+  /** By this those whose ids are taken are in their order. */
+  order = 0;
   #state: CallState = 'received';
   #params: Buffer | undefined;
   /** No answer may be given: it is a notification. */

@@ -2,6 +2,7 @@
 
 import type { Id } from '../json/envelope.ts';
 import { type Call, type CallBooks, type CallContext, LISTEN } from './call.ts';
+import { IdTable } from './id-table.ts';
 import { ownId } from './ids.ts';
 import { forgetOldest } from './oldest.ts';
 
@@ -18,13 +19,15 @@ export interface CallsOptions extends CallContext {
 
 export class Calls implements CallBooks {
   readonly options: CallsOptions;
-  readonly #byHostId = new Map<Id, Call>();
-  readonly #byOwnId = new Map<number, Call>();
+  readonly #byHostId = new IdTable<Call>();
+  readonly #byOwnId = new IdTable<Call>();
   /** Cancelled requests that a server may still answer. */
   readonly #late = new Map<number, Call>();
   /** Requests that the server has and that their host is to make again, with what the server has answered meanwhile. */
   readonly #detached = new Map<number, Buffer | 'long' | undefined>();
   #listening = 0;
+  /** Requests whose ids were taken so far. */
+  #taken = 0;
   /** The server has had a request that acts, and so is on record. */
   hasActed = false;
   /** Bytes that open requests keep. */
@@ -93,28 +96,27 @@ export class Calls implements CallBooks {
 
   /** Whether one of a method is with the server. */
   some(method: string): boolean {
-    for (const call of this.#byOwnId.values()) if (call.method === method) return true;
-    return false;
+    return this.#byOwnId.values().some((call) => call.method === method);
   }
 
   /** The recorded requests that the server has, by their numbers in the audit log, the oldest first. */
   names(): string[] {
-    return [...this.#byOwnId.values()].flatMap(({ name }) => (name === undefined ? [] : [name]));
+    return bySending(this.#byOwnId).flatMap(({ name }) => (name === undefined ? [] : [name]));
   }
 
   /** The subscriptions that are open. */
   listening(): Call[] {
-    return this.#listening === 0 ? [] : [...this.#byOwnId.values()].filter(({ method }) => method === LISTEN);
+    return this.#listening === 0 ? [] : bySending(this.#byOwnId).filter(({ method }) => method === LISTEN);
   }
 
   /** The requests that the server has, subscriptions left out unless asked for. */
   open(listening: boolean): Call[] {
-    return [...this.#byOwnId.values()].filter(({ method }) => listening || method !== LISTEN);
+    return bySending(this.#byOwnId).filter(({ method }) => listening || method !== LISTEN);
   }
 
   /** All open requests, those that wait too. */
   all(): Call[] {
-    return [...this.#byHostId.values()];
+    return this.#byHostId.values().sort((one, other) => one.order - other.order);
   }
 
   /** The server that cancelled requests might still have been answered by is gone. */
@@ -125,6 +127,7 @@ export class Calls implements CallBooks {
   /** For `Call` alone: the host's id is taken. */
   take(call: Call): void {
     if (call.id === undefined) return;
+    if (!call.isTaken) call.order = ++this.#taken;
     call.isTaken = true;
     this.#byHostId.set(call.id, call);
   }
@@ -183,4 +186,9 @@ export class Calls implements CallBooks {
     if (call.isTaken && call.id !== undefined) this.#byHostId.delete(call.id);
     if (call.ownId !== 0 && this.#byOwnId.delete(call.ownId) && call.method === LISTEN) this.#listening--;
   }
+}
+
+/** Those that the server has, the oldest first: ids of the relay's own are counted up. */
+function bySending(calls: IdTable<Call>): Call[] {
+  return calls.values().sort((one, other) => one.ownId - other.ownId);
 }

@@ -12,7 +12,7 @@
 //
 // `format.md` documents the rest: segments, head, checkpoints, and what each of them proves.
 import { WarderError } from '../../errors.ts';
-import { canonical, type JsonObject, quote } from './canonical.ts';
+import { canonical, type Json, type JsonObject, quote } from './canonical.ts';
 import type { Lines } from './lines.ts';
 
 /** SHA-256 of bytes, or of a text's UTF-8, in lower-case hex. A parameter, so that this file does not depend on Node. */
@@ -46,6 +46,11 @@ const END = encoder.encode('}');
 const LINE_FEED = encoder.encode('\n');
 /** Sets of members that are kept of an event: a call and its answer, with and without what few have. */
 const MAX_ORDERS = 8;
+/** The members that every record has, beside `hash`. */
+const OWN = ['event', 'prev', 'seq', 'time'];
+const PREV = -2;
+const SEQ = -3;
+const TIME = -4;
 const HASH_LABEL = encoder.encode(',"hash":');
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -55,6 +60,8 @@ export class Chain {
   head: Head;
   readonly #hash: Hash;
   readonly #orders = new Map<string, readonly MemberOrder[]>();
+  /** Of the record that is written: its event's own members. */
+  readonly #values: (Json | undefined)[] = [];
 
   constructor(hash: Hash, head: Head) {
     this.#hash = hash;
@@ -80,24 +87,18 @@ export class Chain {
     const { seq: last, hash: prev } = this.head;
     const seq = last + 1;
     const { members, hashBefore } = this.#order(event, fields);
+    const values = this.#values;
     const start = lines.length;
     let hashAt = 0;
     for (let i = 0; i < members.length; i += 1) {
       if (i === hashBefore) hashAt = lines.length;
-      const member = members[i] as Member;
-      const value =
-        member.name === 'seq'
-          ? seq
-          : member.name === 'prev'
-            ? prev
-            : member.name === 'time'
-              ? time
-              : member.name === 'event'
-                ? event
-                : fields[member.name];
-      if (value === undefined) continue;
-      lines.bytes(lines.length === start ? member.first : member.label);
-      lines.value(value);
+      const { at, first, label } = members[i] as Member;
+      if (at >= 0 && values[at] === undefined) continue;
+      lines.bytes(lines.length === start ? first : label);
+      if (at >= 0) lines.value(values[at] as Json);
+      else if (at === SEQ) lines.value(seq);
+      else if (at === PREV) lines.plain(prev);
+      else lines.value(at === TIME ? time : event);
     }
     lines.bytes(END);
     const hash = this.#hash(lines.from(start));
@@ -106,24 +107,39 @@ export class Chain {
     return { seq, hash };
   }
 
-  /** Records of one event mostly have one of a few sets of members: those are sorted once, not for each record. */
+  /** Records of one event mostly have one of a few sets of members: those are sorted once, not for each record. Sets the values. */
   #order(event: string, fields: JsonObject): MemberOrder {
     const known = this.#orders.get(event) ?? [];
-    for (const order of known) if (hasMembers(fields, order.names)) return order;
+    for (const order of known) if (this.#hasMembers(fields, order.names)) return order;
     const names = Object.keys(fields);
     for (const name of ['event', 'hash', 'prev', 'seq', 'time']) {
       if (name in fields)
         throw new WarderError('audit-unwritable', `an event cannot have a member "${name}"`);
     }
-    const all = [...names, 'event', 'prev', 'seq', 'time'].sort();
+    const all = [...names, ...OWN].sort();
     const members = all.map((name) => ({
-      name,
+      at: names.includes(name) ? names.indexOf(name) : -1 - OWN.indexOf(name),
       first: encoder.encode(`{${quote(name)}:`),
       label: encoder.encode(`,${quote(name)}:`),
     }));
     const order = { names, members, hashBefore: all.findIndex((name) => name > 'hash') };
     this.#orders.set(event, [order, ...known].slice(0, MAX_ORDERS));
+    this.#hasMembers(fields, names);
     return order;
+  }
+
+  /**
+   * Whether these are an object's members, in this order: then `#values` are theirs. What nobody has added to every object has no
+   * others.
+   */
+  #hasMembers(fields: JsonObject, names: readonly string[]): boolean {
+    const values = this.#values;
+    let at = 0;
+    for (const name in fields) {
+      if (name !== names[at]) return false;
+      values[at++] = fields[name];
+    }
+    return at === names.length;
   }
 }
 
@@ -134,9 +150,10 @@ interface MemberOrder {
   readonly hashBefore: number;
 }
 
-/** A member's name, and what is written before its value: where it is the first of the record, and elsewhere. */
+/** Where a member's value is, and what is written before it: where it is the first of the record, and elsewhere. */
 interface Member {
-  readonly name: string;
+  /** The index among the event's own members, or that of one of `OWN`, below zero. */
+  readonly at: number;
   readonly first: Uint8Array;
   readonly label: Uint8Array;
 }
@@ -187,11 +204,4 @@ function isEntry(value: unknown): value is Entry {
     typeof hash === 'string' &&
     HASH.test(hash)
   );
-}
-
-/** Whether these are an object's members, in this order. What nobody has added to every object has no others. */
-function hasMembers(fields: JsonObject, names: readonly string[]): boolean {
-  let at = 0;
-  for (const name in fields) if (name !== names[at++]) return false;
-  return at === names.length;
 }

@@ -17,8 +17,8 @@ import { promisify } from 'node:util';
 
 /** The system calls in use, so that tests can make one fail. */
 export interface Files {
-  /** Appends to the file and returns the number of bytes written. */
-  write(fd: number, data: Uint8Array): number;
+  /** Appends the bytes from `start` to `end` to the file and returns the number of bytes written. */
+  write(fd: number, data: Uint8Array, start: number, end: number): number;
   /** Overwrites the file's beginning and returns the number of bytes written. */
   writeOver(fd: number, data: Uint8Array): number;
   truncate(fd: number, size: number): void;
@@ -29,7 +29,7 @@ export interface Files {
 
 /** The real system calls. */
 export const files: Files = {
-  write: (fd, data) => writeSync(fd, data),
+  write: (fd, data, start, end) => writeSync(fd, data, start, end - start),
   writeOver: (fd, data) => writeSync(fd, data, 0, data.length, 0),
   truncate: ftruncateSync,
   sync: fdatasyncSync,
@@ -65,15 +65,17 @@ export class Appender {
     }
   }
 
-  /** Appends lines, including their "\n"; with `sync`, flushes them to the disk. On an error the file is unchanged. */
-  append(lines: Uint8Array, sync: boolean): void {
+  /**
+   * Appends lines, including their "\n", which are the first `length` bytes; with `sync`, flushes them to the disk. On an error the
+   * file is unchanged.
+   */
+  append(lines: Uint8Array, length: number, sync: boolean): void {
     this.removeTorn();
-    const { length } = lines;
     try {
-      let written = this.#files.write(this.#fd, lines);
+      let written = this.#files.write(this.#fd, lines, 0, length);
       // A short write means that the disk is full, or that a signal arrived; the next write shows which.
       while (written < length) {
-        const more = this.#files.write(this.#fd, lines.subarray(written));
+        const more = this.#files.write(this.#fd, lines, written, length);
         if (more === 0) throw new Error('a write wrote no bytes');
         written += more;
       }

@@ -3,25 +3,11 @@
 //
 // A write that fails refuses all of its records, and leaves the file as it was. A record that cannot be one, as it is too
 // long, is refused alone.
-import type { JsonObject } from '../chain/canonical.ts';
 import type { Chain, Head } from '../chain/chain.ts';
 import type { Lines } from '../chain/lines.ts';
 import type { Appender } from './appender.ts';
+import type { PendingRecord, PendingRecords } from './pending.ts';
 import { MAX_LINE } from './segments.ts';
-
-/** A record that is to be written. */
-export interface PendingRecord {
-  readonly event: string;
-  /** RFC 3339. */
-  readonly time: string;
-  readonly fields: JsonObject;
-  /** It is to be on the disk once it is written, or a little later: see `GroupCommit`. */
-  readonly sync: 'now' | 'later' | undefined;
-  /** Called if it was not written: what it describes must not happen. */
-  readonly unwritten: ((error: Error) => void) | undefined;
-  /** Why it was not written. */
-  error: unknown;
-}
 
 /** Where records are written. */
 export interface BatchParts {
@@ -36,40 +22,40 @@ export interface BatchParts {
 }
 
 /** Writes records, in their order. Throws nothing: those that were not written have an `error` afterwards. */
-export function writeBatch(records: readonly PendingRecord[], parts: BatchParts): void {
+export function writeBatch(records: PendingRecords, parts: BatchParts): void {
   let at = 0;
   try {
     while (at < records.length) at = writeSome(records, at, parts);
   } catch (error) {
-    for (const record of records.slice(at)) record.error ??= error;
+    for (; at < records.length; at++) records.at(at).error ??= error;
   }
 }
 
 /** Writes those from `at` on that the segment has room for. The index of the first that is left. Throws system errors. */
-function writeSome(records: readonly PendingRecord[], at: number, parts: BatchParts): number {
-  const { chain, segment, appender, startSegment, lines } = parts;
+function writeSome(records: PendingRecords, at: number, parts: BatchParts): number {
+  const { chain, segment, lines } = parts;
   const written = chain.head;
   lines.clear();
   let sync = false;
   let end = at;
   try {
     for (; end < records.length; end++) {
-      const record = records[end] as PendingRecord;
+      const record = records.at(end);
       const before = lines.length;
       const head = nextLine(lines, chain, record);
       if (head === undefined) continue;
-      const { size } = appender();
+      const { size } = parts.appender();
       if (size + before > 0 && size + lines.length > segment) {
         if (before > 0) {
           lines.length = before;
           break;
         }
-        endSegment(records.slice(0, at), startSegment);
+        endSegment(records, at, parts.startSegment);
       }
       sync ||= record.sync === 'now';
       chain.head = head;
     }
-    if (lines.length > 0) appender().append(lines.from(0), sync);
+    if (lines.length > 0) parts.appender().append(lines.memory, lines.length, sync);
     return end;
   } catch (error) {
     chain.head = written;
@@ -77,9 +63,16 @@ function writeSome(records: readonly PendingRecord[], at: number, parts: BatchPa
   }
 }
 
-/** Starts a segment. Where what is before it does not reach the disk, no record of it counts that has to. */
-function endSegment(before: readonly PendingRecord[], start: BatchParts['startSegment']): void {
-  const unflushed = before.filter(({ sync, error }) => sync === 'later' && error === undefined);
+/**
+ * Starts a segment. Where what is before it does not reach the disk, no record of it counts that has to: those before `end` of the
+ * batch are in it.
+ */
+function endSegment(records: PendingRecords, end: number, start: BatchParts['startSegment']): void {
+  const unflushed: PendingRecord[] = [];
+  for (let at = 0; at < end; at++) {
+    const record = records.at(at);
+    if (record.sync === 'later' && record.error === undefined) unflushed.push(record);
+  }
   try {
     start(unflushed.length > 0);
   } catch (error) {

@@ -6,6 +6,8 @@ import type { HeadFile } from './head.ts';
 export interface HeadWriterParts {
   /** The last record's number and hash. */
   readonly head: () => Head;
+  /** Has `settle` called in a microtask. */
+  readonly settleSoon: () => void;
   /** Called with the system error when the head cannot be written by itself. */
   readonly onFault: (error: unknown) => void;
 }
@@ -14,7 +16,8 @@ export class HeadWriter implements Disposable {
   readonly #file: HeadFile;
   readonly #parts: HeadWriterParts;
   #isDue = false;
-  #isQueued = false;
+  /** It is due in a microtask, and not behind a flush. */
+  #isSoon = false;
   #hasFailed = false;
 
   /** Takes over the file, which is closed with this. */
@@ -38,12 +41,16 @@ export class HeadWriter implements Disposable {
   /** A record was written. `isLater`: `writeDue` will be called once it is on the disk. */
   request(isLater: boolean): void {
     this.#isDue = true;
-    if (isLater || this.#isQueued) return;
-    this.#isQueued = true;
-    queueMicrotask(() => {
-      this.#isQueued = false;
-      this.writeDue();
-    });
+    if (isLater) return;
+    this.#isSoon = true;
+    this.#parts.settleSoon();
+  }
+
+  /** Writes the head if it is due and waits for no flush. Throws nothing. */
+  settle(): void {
+    if (!this.#isSoon) return;
+    this.#isSoon = false;
+    this.writeDue();
   }
 
   /** Writes the head if it is due. Throws nothing. */

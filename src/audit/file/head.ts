@@ -48,7 +48,7 @@ export class HeadFile implements Disposable {
     const text = this.#text;
     for (let at = DIGITS - 1, left = seq; at >= 0; at--) {
       const rest = Math.floor(left / 10);
-      text[at] = ZERO + left - 10 * rest;
+      text[at] = ZERO + (left - 10 * rest);
       left = rest;
     }
     text.write(hash, DIGITS + 1, 'latin1');

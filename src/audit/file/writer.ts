@@ -13,10 +13,11 @@ import { Lines } from '../chain/lines.ts';
 import { Timestamps } from '../chain/time.ts';
 import type { Fields } from '../events.ts';
 import type { Files } from './appender.ts';
-import { type BatchParts, type PendingRecord, writeBatch } from './batch.ts';
+import { type BatchParts, writeBatch } from './batch.ts';
 import { HeadFile, headPath } from './head.ts';
 import { HeadWriter } from './head-writer.ts';
 import { NewestSegment } from './newest-segment.ts';
+import { type PendingRecord, PendingRecords, type Unwritten } from './pending.ts';
 import type { Recovery } from './recover.ts';
 import { segmentName } from './segments.ts';
 import { SharedWriting } from './shared.ts';
@@ -40,6 +41,9 @@ export interface WriterOptions {
 /** Records that wait to be written together, at most. */
 const MAX_PENDING = 1024;
 
+/** `then` of it calls in a microtask, for less than `queueMicrotask` costs. */
+const SETTLED = Promise.resolve();
+
 /** Up to so many records of another daemon are counted one by one, which is enough for a signature. */
 const MAX_COUNTED = 10_000;
 
@@ -51,7 +55,10 @@ export class Writer {
   readonly #shared: SharedWriting;
   readonly #batch: BatchParts;
   readonly #segment: NewestSegment;
-  #pending: PendingRecord[] = [];
+  #pending = new PendingRecords();
+  /** What is to be used next for those that wait. */
+  #spare: PendingRecords | undefined;
+  #settles = false;
   #isClosed = false;
   #isBroken: boolean;
   #writeFault: string | undefined;
@@ -72,6 +79,7 @@ export class Writer {
     try {
       this.#head = new HeadWriter(new HeadFile(headPath(places.state), files), {
         head: () => this.#chain.head,
+        settleSoon: () => this.#settleSoon(),
         onFault: (error) =>
           log.error({ error: String(error) }, 'the head of the audit log cannot be written'),
       });
@@ -117,10 +125,9 @@ export class Writer {
 
   /** See `AuditLog.append`. `sync`: it is on the disk when this returns. */
   append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {
-    const record = this.#pend(event, fields, sync ? 'now' : undefined, undefined);
-    this.#pending.push(record);
-    this.#writePending();
-    if (record.error !== undefined) throw record.error;
+    this.#pend(event, fields, sync ? 'now' : undefined, undefined);
+    const error = this.#writePending();
+    if (error !== undefined) throw error;
     return this.#chain.head.seq;
   }
 
@@ -129,16 +136,29 @@ export class Writer {
     event: E,
     fields: Fields[E],
     sync: 'later' | undefined,
-    unwritten: (error: Error) => void,
+    unwritten: Unwritten,
   ): void {
     if (this.#pending.length === MAX_PENDING) this.#writePending();
-    if (this.#pending.length === 0) queueMicrotask(this.commit);
-    this.#pending.push(this.#pend(event, fields, sync, unwritten));
+    this.#pend(event, fields, sync, unwritten);
+    this.#settleSoon();
   }
 
   /** Writes what was added. Throws nothing: see `add`. */
-  readonly commit = (): void => {
+  commit(): void {
     if (this.#pending.length > 0) this.#writePending();
+  }
+
+  #settleSoon(): void {
+    if (this.#settles) return;
+    this.#settles = true;
+    void SETTLED.then(this.#settle);
+  }
+
+  /** Once for all records of one piece. */
+  readonly #settle = (): void => {
+    this.#settles = false;
+    this.commit();
+    this.#head.settle();
   };
 
   /** See `AuditLog.whenDurable`. */
@@ -220,18 +240,19 @@ export class Writer {
     event: E,
     fields: Fields[E],
     sync: PendingRecord['sync'],
-    unwritten: PendingRecord['unwritten'],
-  ): PendingRecord {
+    unwritten: Unwritten | undefined,
+  ): void {
     const time = this.#timestamps.format(this.#options.clock.now());
     // An interface has no index signature; `Fields` guarantees that its members are JSON.
-    return { event, time, fields: fields as unknown as JsonObject, sync, unwritten, error: undefined };
+    this.#pending.add(event, time, fields as unknown as JsonObject, sync, unwritten);
   }
 
-  /** Writes what is pending, and tells of what was not written. Throws nothing. */
-  #writePending(): void {
+  /** Writes what is pending, and tells of what was not written. Throws nothing: returns why the last one was not, if it was not. */
+  #writePending(): unknown {
     const records = this.#pending;
     const { seq } = this.#chain.head;
-    this.#pending = [];
+    this.#pending = this.#spare ?? new PendingRecords();
+    this.#spare = undefined;
     try {
       if (this.#isClosed) throw new Error('the log is closed');
       const lock = this.#shared.lock();
@@ -246,43 +267,55 @@ export class Writer {
         lock?.[Symbol.dispose]();
       }
     } catch (error) {
-      for (const record of records) record.error ??= error;
+      for (let at = 0; at < records.length; at++) records.at(at).error ??= error;
     }
     this.#conclude(records, this.#chain.head.seq > seq);
+    const { error } = records.at(records.length - 1);
+    records.clear();
+    this.#spare = records;
+    return error;
   }
 
   /** `isLonger`: some are in the log. */
-  #conclude(records: readonly PendingRecord[], isLonger: boolean): void {
-    const { places, log, onRecord } = this.#options;
+  #conclude(records: PendingRecords, isLonger: boolean): void {
     let isLater = true;
-    for (const record of records) {
+    for (let at = 0; at < records.length; at++) {
+      const record = records.at(at);
       if (record.error === undefined) {
         isLater &&= record.sync === 'later';
         this.#writeFault = undefined;
-        continue;
-      }
-      const refused = unwritableError(record.error, places.audit);
-      record.error = refused;
-      if (this.#writeFault === undefined) log.error({ error: refused.message }, 'calls are refused');
-      this.#writeFault = refused.message;
+      } else this.#refuse(record);
     }
     if (isLonger) {
       // What waits for the disk has its head behind it: after a power cut that is not ahead of the log.
       if (!this.#shared.active) this.#head.request(isLater);
       this.#segment.requestFlush();
     }
-    for (const { error, sync, unwritten } of records) {
+    for (let at = 0; at < records.length; at++) {
+      const { error, sync, unwritten } = records.at(at);
       if (unwritten === undefined) continue;
       if (error !== undefined) {
         unwritten(error as Error);
         continue;
       }
-      onRecord();
-      if (sync === 'later')
-        this.#segment.wait((failed) => {
-          if (failed !== undefined) unwritten(unwritableError(failed, places.audit));
-        });
+      this.#options.onRecord();
+      if (sync === 'later') this.#awaitDisk(unwritten);
     }
+  }
+
+  #refuse(record: PendingRecord): void {
+    const { places, log } = this.#options;
+    const refused = unwritableError(record.error, places.audit);
+    record.error = refused;
+    if (this.#writeFault === undefined) log.error({ error: refused.message }, 'calls are refused');
+    this.#writeFault = refused.message;
+  }
+
+  #awaitDisk(unwritten: Unwritten): void {
+    const { places } = this.#options;
+    this.#segment.wait((failed) => {
+      if (failed !== undefined) unwritten(unwritableError(failed, places.audit));
+    });
   }
 
   /** Goes on from the record that was written last, by whichever daemon. The caller has the log's lock. */

@@ -111,9 +111,9 @@ test('W-AUDIT-6 whatever fails at any point, only what is on record may happen',
             if (fault === undefined) return real[name];
             failures++;
             const error = Object.assign(new Error('no'), { code: 'ENOSPC' });
-            return (fd: number, data: Buffer | string | number) => {
+            return (...[fd, data, start, end]: Parameters<Files['write']>) => {
               // Part of it arrives.
-              if (name === 'write') real.write(fd, (data as Buffer).subarray(0, fault[2]));
+              if (name === 'write') real.write(fd, data, start, Math.min(end, start + fault[2]));
               throw error;
             };
           },

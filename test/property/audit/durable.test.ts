@@ -58,9 +58,9 @@ test('W-AUDIT-18 W-AUDIT-15 nothing is let go that the disk has not taken, over 
         };
         const failing: Files = {
           ...files,
-          write(fd, data) {
+          write(...data) {
             if (fails()) throw new Error('ENOSPC');
-            return files.write(fd, data);
+            return files.write(...data);
           },
           sync(fd) {
             const isLost = fails();

@@ -18,9 +18,9 @@ async function open({ segment = 2 ** 26, fails = 0, lost = 0 } = {}) {
   let leftNow = 0;
   const asked: Files = {
     ...files,
-    write(fd, data) {
+    write(...data) {
       seen.push('write');
-      return files.write(fd, data);
+      return files.write(...data);
     },
     sync(fd) {
       seen.push('sync');

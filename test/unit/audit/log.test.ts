@@ -204,7 +204,7 @@ describe('faults', () => {
     const use = failing({
       write: [
         (real) => real,
-        (real) => (fd, data) => real(fd, Buffer.from(data).subarray(0, 50)),
+        (real) => (fd, data, start) => real(fd, data, start, start + 50),
         fault('ENOSPC'),
       ],
     });
@@ -224,8 +224,8 @@ describe('faults', () => {
     const places = newPlaces();
     const half =
       (real: Files['write']): Files['write'] =>
-      (fd, data) =>
-        real(fd, Buffer.from(data).subarray(0, 50));
+      (fd, data, start) =>
+        real(fd, data, start, start + 50);
     const use = failing({
       write: [(real) => real, half, fault('EIO')],
       truncate: [fault('EIO'), fault('EIO')],
@@ -279,8 +279,8 @@ describe('faults', () => {
     const places = newPlaces();
     const half =
       (real: Files['write']): Files['write'] =>
-      (fd, data) =>
-        real(fd, Buffer.from(data).subarray(0, 50));
+      (fd, data, start) =>
+        real(fd, data, start, start + 50);
     await (await open(places, { files: failing({ write: [half] }) }))[Symbol.asyncDispose]();
     expect(await places.verify()).toMatchObject({ ok: true, records: 2 });
   });

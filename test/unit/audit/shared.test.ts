@@ -134,9 +134,9 @@ test('W-AUDIT-15 a segment of the older daemon whose last records the disk does 
   // What was in the first segment is lost; the second one is flushed once the disk is repaired.
   const failing: Files = {
     ...files,
-    write(fd, data) {
+    write(fd, ...data) {
       first ??= fd;
-      return files.write(fd, data);
+      return files.write(fd, ...data);
     },
     async flush(fd) {
       if (isFailing && fd === first) throw new Error('EIO');

@@ -51,7 +51,7 @@ test('W-AUDIT-18 a flush that blocks is told of errors by a descriptor of its ow
       return files.flush(fd);
     },
   });
-  appender.append(Buffer.from('a\n'), true);
+  appender.append(Buffer.from('a\n'), 2, true);
   appender.sync();
   expect(await appender.flush()).toBeUndefined();
   expect(used.size).toBe(2);

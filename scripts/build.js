@@ -6,8 +6,9 @@
 // put in place last, by a rename. A daemon that starts removes the builds that no daemon uses (src/os/build.ts).
 // `--only` removes all others at once: for a package.
 //
-// The native launcher (src/native/) is compiled where there is a C compiler; without it hosts start the launcher in Node.
-// A package has none of its own: what `--native FILE` says of those in packages for each platform is recorded.
+// The native launcher (src/native/) is compiled where there is a C compiler; without it hosts start the launcher in Node. So a
+// tarball of `npm pack` has that of the platform on which it was packed. A release has none of its own: what `--native FILE`
+// says of those in packages for each platform is recorded.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -127,7 +128,7 @@ const outputs = built
   .sort((a, b) => (a.name < b.name ? -1 : 1));
 const only = process.argv.includes('--only');
 const delivered = process.argv.indexOf('--native') + 1;
-const { program, why } = only ? {} : compileHere();
+const { program, why } = delivered > 0 ? {} : compileHere();
 if (why !== undefined) process.stderr.write(`build: no native launcher: ${why}\n`);
 const native = {
   ...(delivered > 0 && JSON.parse(readFileSync(process.argv[delivered], 'utf8'))),
@@ -145,8 +146,9 @@ const programs = ['launcher.cjs', 'daemon.js', 'cli.js'].map((name) => [
   names.get(name),
 ]);
 if (program !== undefined) {
-  native[`${process.platform}-${process.arch}`].file = `native-${id}`;
-  put(`native-${id}`, program, 0o755);
+  names.set('native', `native-${id}`);
+  native[`${process.platform}-${process.arch}`].file = names.get('native');
+  put(names.get('native'), program, 0o755);
 }
 put('current', `${JSON.stringify({ ...Object.fromEntries(programs), native })}\n`);
 if (only) {

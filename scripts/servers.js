@@ -153,6 +153,14 @@ function secretsOf(profile, { args, env: variables = {} }) {
   return [...written.flatMap((name) => variables[name] ?? []), ...taken];
 }
 
+/** The variables whose text has a credential inside of it. */
+function insideOf({ env: variables = {} }) {
+  return Object.keys(variables)
+    .filter((name) => String(variables[name]).includes(`$${'{'}credential:`))
+    .map((name) => `, inside \`${name}\``)
+    .join('');
+}
+
 async function tryServer(server, api) {
   const { name, entry, call } = server;
   const row = { name, package: '', import: '', tools: '', same: '', secret: '', call: '', remark: '' };
@@ -176,7 +184,7 @@ async function tryServer(server, api) {
     credential === undefined
       ? ''
       : credential.deliver === 'sealed'
-        ? `sealed, \`${credential.as ?? 'header'}\`, ${credential.hosts.join(', ')}`
+        ? `sealed, \`${credential.as ?? 'header'}\`, ${credential.hosts.join(', ')}${insideOf(profile)}`
         : `${credential.deliver}: not HTTP`;
   // A person would answer "allow".
   writeFileSync(path, stringify({ ...profile, policy: { default: 'allow' } }), { mode: 0o600 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
+import { listServers } from '../scripts/servers-list.js';
 import { EXIT } from '../src/errors.ts';
 import { section } from './fixtures/document.ts';
 
@@ -79,6 +80,15 @@ test('each package that Warder needs stands in the README with its reason and wh
   expect(sorted(rows.map((row) => row[1] ?? ''))).toEqual(sorted(Object.keys(needed)));
   for (const version of Object.values({ ...needed, ...manifest.devDependencies }))
     expect(version).toMatch(/^\d+\.\d+\.\d+(-[a-z]+\.\d+)?$/);
+});
+
+test('each server that scripts/servers calls has its row in the README, in the order of its list', () => {
+  const rows = [...section(read('README.md'), 'Real servers').matchAll(/^\| ([a-z0-9-]+) \| `/gm)];
+  const listed = listServers({ notes: '/notes', port: 1, password: 'x' });
+  const named = rows.map((row) => row[1]);
+  expect(named).toEqual(listed.flatMap(({ name }) => (named.includes(name) ? [name] : [])));
+  const called = listed.filter(({ call }) => call !== undefined).map(({ name }) => name);
+  expect(called.filter((name) => !named.includes(name))).toEqual([]);
 });
 
 test('every code is thrown somewhere', () => {

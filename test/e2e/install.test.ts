@@ -1,7 +1,6 @@
-// `npm pack`, then `npm install -g` of that tarball into a prefix of its own, with an empty home, as on a bare machine: no
+// `npm pack`, which compiles the native launcher where there is a compiler, then `npm install -g` of that tarball into a prefix of its own, with an empty home, as on a bare machine: no
 // development package is there, and no install script of any package is run. npm takes the packages from its cache or the
 // registry.
-import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   globSync,
@@ -20,39 +19,11 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
 import { Home, server } from '../fixtures/home.ts';
+import { hasNative } from '../fixtures/launchers.ts';
+import { npm } from '../fixtures/npm.ts';
 
 const root = join(import.meta.dirname, '../..');
-/** Where this user's npm gets packages from. */
-const sources = Object.fromEntries(
-  execFileSync('npm', ['config', 'get', 'cache', 'registry'], { cwd: root, encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map((line) => [`npm_config_${line.split('=')[0]}`, line.replace(/^\w+=/, '')]),
-);
 const MAX_TARBALL = 2 * 2 ** 20;
-
-/** Runs npm with nothing of this user but where it gets packages from. Throws what npm says. */
-function npm(words: readonly string[], cwd: string, home: string): string {
-  const own = Object.entries(process.env).filter(([name]) =>
-    /^(?:npm_config_|https?_proxy$|no_proxy$|NODE_EXTRA_CA_CERTS$|PATH$)/i.test(name),
-  );
-  try {
-    return execFileSync('npm', [...words], {
-      cwd,
-      encoding: 'utf8',
-      stdio: 'pipe',
-      env: {
-        ...Object.fromEntries(own),
-        HOME: home,
-        ...sources,
-        npm_config_update_notifier: 'false',
-      },
-    });
-  } catch (cause) {
-    const { stderr } = cause as { stderr?: string };
-    throw new Error(`npm ${words[0]} failed, with its cache and its registry: ${stderr}`, { cause });
-  }
-}
 
 test('W-HOST-7 the tarball of `npm pack` installs on a bare machine, nothing is compiled, and it runs a server', {
   timeout: 180_000,
@@ -117,7 +88,12 @@ test('W-HOST-7 the tarball of `npm pack` installs on a bare machine, nothing is 
     const made = await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
     const launch = join(home.dir, '.local/share/warder/bin/warder');
     expect(made).toContain(`hosts start servers with ${launch}`);
-    expect(readFileSync(launch, 'utf8')).toContain(`\nprogram='${installed}/bin/warder.js'\n`);
+    const script = readFileSync(hasNative ? `${launch}.sh` : launch, 'utf8');
+    expect(script).toContain(`\nprogram='${installed}/bin/warder.js'\n`);
+    const [native] = globSync('dist/native-*', { cwd: installed });
+    expect(native !== undefined).toBe(hasNative);
+    if (native !== undefined)
+      expect(readFileSync(launch).equals(readFileSync(join(installed, native)))).toBe(true);
     const added = JSON.parse(
       await home.done([
         'add',
@@ -131,11 +107,13 @@ test('W-HOST-7 the tarball of `npm pack` installs on a bare machine, nothing is 
       ]),
     );
     expect(added.host).toEqual({ command: launch, args: ['run', 'small'] });
+    await home.done(['daemon', 'start']);
     await using client = new Client([launch, 'run', 'small'], home.env, home.dir);
     await client.initialize();
     expect(
       await client.request('tools/call', { name: 'echo', arguments: { message: 'here' } }),
     ).toMatchObject({ result: { content: [{ type: 'text', text: 'Echo: here' }] } });
+    if (hasNative) expect(readFileSync(`/proc/${client.pid}/comm`, 'utf8')).toBe('warder\n');
     // The compiled parts, which no install script has made.
     const { stdout } = await home.warder(['doctor', '--json']);
     const checks: { name: string; state: string }[] = JSON.parse(stdout).checks;

@@ -40,7 +40,7 @@ import { inspectMachine, type Machine } from './sandbox/machine.ts';
 import { NetworkPool } from './sandbox/network-pool.ts';
 import { probe } from './sandbox/probe.ts';
 import { sweep } from './server/process-record.ts';
-import { leftRoots, runtimeRoots } from './server/runtime-folder.ts';
+import { leftRoots, runtimeRoots, spareFolders } from './server/runtime-folder.ts';
 import { Sessions } from './server/sessions.ts';
 import type { Check } from './wire/control.ts';
 
@@ -190,6 +190,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   });
   if (credentials.stores.chosen !== undefined && opensSilently(credentials.stores.chosen, process.platform))
     void consent.open();
+  const spares = spareFolders();
   const sessions = new Sessions({
     profiles,
     audit,
@@ -199,6 +200,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       audit,
       user,
       runtimeRoots: roots,
+      spareFolders: spares,
       packages: new PackageStore({
         places,
         clock,
@@ -335,6 +337,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     ],
     async [Symbol.asyncDispose]() {
       redactions.delete(redact);
+      spares[Symbol.dispose]();
       await (await remote.made)?.[Symbol.asyncDispose]();
       await networks[Symbol.asyncDispose]();
       await profiles[Symbol.asyncDispose]();

@@ -20,6 +20,7 @@ import { HomeWatch, prepareKeptHome } from './kept-home.ts';
 import { spawnServer } from './process.ts';
 import { RuntimeFolder } from './runtime-folder.ts';
 import { sandboxRequest } from './sandbox-request.ts';
+import { mayUseAgain } from './spare-folders.ts';
 import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
 type LocalServer = Exclude<ProfileServer, { kind: 'url' }>;
@@ -112,8 +113,9 @@ async function startProcess(
   parts: StartParts,
   { command: { command, bin, roots, pinned, within, paths }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
-  const { user, runtimeRoots, audit } = parts;
+  const { user, runtimeRoots, spareFolders, audit } = parts;
   const kept = await prepareKeptHome(profile, parts.places.state);
+  const confinement = profile.sandbox?.off === true ? undefined : await parts.sandboxKind();
   assertNeeded();
   const delivered = credentials.filter(isDelivered);
   for (const { name, version } of delivered) {
@@ -138,7 +140,7 @@ async function startProcess(
   // Only the profile's own arguments refer to credentials, and no value of one to the package.
   const args = [...bin, ...substituteCredentials(server.args.map(within), values)];
   const files = delivered.filter(({ deliver }) => deliver === 'file');
-  const runtime = new RuntimeFolder(runtimeRoots, files);
+  const runtime = new RuntimeFolder(runtimeRoots, files, mayUseAgain(confinement) ? spareFolders : undefined);
   const trust = join(runtime.path, 'trust');
   let env: Record<string, string>;
   try {

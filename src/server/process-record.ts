@@ -2,7 +2,7 @@
 // folders. Each server's folder exists before the server does and is named after the server's marker, so the next
 // daemon finds by it which processes still run. The record in the folder also names the process itself, for
 // servers that overwrite their own environment.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Log } from '../os/log.ts';
@@ -34,9 +34,18 @@ const record = z.object({
   boot: z.string(),
 });
 
+/** Records have one length, which is more than they need: one may be written over another. */
+const RECORD_LENGTH = 128;
+
 /** Writes down which process a private folder belongs to. */
 export function writeRecord(folder: string, server: z.infer<typeof record>): void {
-  writeFileSync(join(folder, RECORD), JSON.stringify(server), { mode: 0o600 });
+  const { O_WRONLY, O_CREAT, O_NOFOLLOW } = constants;
+  const file = openSync(join(folder, RECORD), O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600);
+  try {
+    writeSync(file, JSON.stringify(server).padEnd(RECORD_LENGTH));
+  } finally {
+    closeSync(file);
+  }
 }
 
 /**

@@ -26,6 +26,7 @@ import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { ServerInstance } from './environment.ts';
 import { removeFolder } from './remove-folder.ts';
+import { SpareFolders, type Untouched } from './spare-folders.ts';
 
 /** The folders in which servers get their private folders. */
 export interface RuntimeRoots {
@@ -101,18 +102,31 @@ export class RuntimeFolder implements AsyncDisposable {
   readonly instance: ServerInstance;
   readonly path: string;
   readonly #secrets: string | undefined;
+  readonly #spares: SpareFolders | undefined;
+  readonly #was: Untouched | undefined;
 
   /**
-   * Creates the folders, and writes the value of each of `files`, byte for byte, to a file that is named after its
-   * variable. Throws `cannot-write`.
+   * Creates the folders, or takes them from `spares`, and writes the value of each of `files`, byte for byte, to a file that is named
+   * after its variable. With `spares` they are kept there where their server leaves them as they are: for servers that may reach
+   * those of others anyhow, or not even their own. Throws `cannot-write`.
    */
-  constructor(roots: RuntimeRoots, files: readonly { readonly variable: string; readonly value: string }[]) {
+  constructor(
+    roots: RuntimeRoots,
+    files: readonly { readonly variable: string; readonly value: string }[],
+    spares?: SpareFolders,
+  ) {
     const marker = randomBytes(8).toString('hex');
     this.path = join(roots.sessions, marker);
     const tmpdir = join(this.path, TEMPORARY);
     try {
-      makePrivateFolder(roots.sessions, this.path);
-      mkdirSync(tmpdir, { mode: 0o700 });
+      makePrivateParent(roots.sessions);
+      if (spares?.take(this.path) !== true) {
+        mkdirSync(this.path, { mode: 0o700 });
+        mkdirSync(tmpdir, { mode: 0o700 });
+        if (spares !== undefined) closeSync(openSync(join(this.path, RECORD), 'wx', 0o600));
+      }
+      this.#spares = spares;
+      this.#was = spares?.look(this.path);
       this.#secrets = files.length === 0 ? undefined : writeCredentialFiles(roots, marker, files);
     } catch (cause) {
       removeFolderSync(this.path);
@@ -124,13 +138,14 @@ export class RuntimeFolder implements AsyncDisposable {
     this.instance = { marker, tmpdir, credentials: join(this.#secrets ?? this.path, marker) };
   }
 
-  /** Removes everything, the credentials first. What cannot be removed is left to the next sweep. Never throws. */
+  /** Removes everything, the credentials first, or keeps what may be used again. What cannot be removed is left to the next sweep. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#secrets !== undefined) {
       removeFolderSync(this.instance.credentials);
       await removeFolder(this.instance.credentials);
       removeIfEmpty(this.#secrets);
     }
+    if (this.#was !== undefined && this.#spares?.keep(this.path, this.#was) === true) return;
     if (!(await removeUnused(this.path))) await removeFolder(this.path);
   }
 }
@@ -145,7 +160,8 @@ function writeCredentialFiles(
   for (const parent of secrets) {
     const folder = join(parent, marker);
     try {
-      makePrivateFolder(parent, folder);
+      makePrivateParent(parent);
+      mkdirSync(folder, { mode: 0o700 });
       for (const { variable, value } of files) {
         if (!/^\w+$/.test(variable)) throw new Error('not a valid variable name');
         const file = openSync(join(folder, variable), 'wx', 0o400);
@@ -168,13 +184,16 @@ function writeCredentialFiles(
   throw last;
 }
 
-/** Creates `parent` if it does not exist, checks that nobody else can access it, and creates `folder` in it. */
-function makePrivateFolder(parent: string, folder: string): void {
-  if (!isPrivateFolder(parent)) {
-    mkdirSync(parent, { recursive: true, mode: 0o700 });
-    if (!isPrivateFolder(parent)) throw new Error('the folder is not private');
-  }
-  mkdirSync(folder, { mode: 0o700 });
+/** Creates `parent` if it does not exist, and checks that nobody else can access it. */
+function makePrivateParent(parent: string): void {
+  if (isPrivateFolder(parent)) return;
+  mkdirSync(parent, { recursive: true, mode: 0o700 });
+  if (!isPrivateFolder(parent)) throw new Error('the folder is not private');
+}
+
+/** The private folders that servers of this daemon have left as they were. */
+export function spareFolders(): SpareFolders {
+  return new SpareFolders({ record: RECORD, temporary: TEMPORARY }, removeFolderSync);
 }
 
 /** Whether this is a folder (not a link to one) that belongs to this user and that nobody else may enter. */

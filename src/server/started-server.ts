@@ -21,12 +21,15 @@ import type { ServerParts } from './process.ts';
 import type { RuntimeRoots } from './runtime-folder.ts';
 import type { RequestContext } from './sandbox-request.ts';
 import type { SessionAgreement } from './session-agreement.ts';
+import type { SpareFolders } from './spare-folders.ts';
 
 /** What every start needs. */
 export interface StartParts extends RequestContext {
   readonly credentials: Pick<Credentials, 'resolve' | 'watch' | 'asksNobody'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly runtimeRoots: RuntimeRoots;
+  /** Private folders to use again; undefined: each server's are new. */
+  readonly spareFolders?: SpareFolders | undefined;
   readonly packages: Pick<PackageStore, 'find' | 'verify'>;
   readonly server: ServerParts;
   /** What this machine offers for sandboxes. */

@@ -18,6 +18,7 @@ import { Rejections } from './credential/rejections.ts';
 import { LogSigner, opensSilently } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
 import { hostHandlers } from './host/handlers.ts';
+import { openBackgroundDigests } from './os/background-digest.ts';
 import { userBrowser } from './os/browser.ts';
 import { programFile } from './os/build.ts';
 import { userDisplay } from './os/display.ts';
@@ -224,6 +225,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     clock,
     log,
     memory: await openSpareMemory(),
+    digests: await openBackgroundDigests(),
   });
   const redact = (line: string): string => sessions.redact(line);
   redactions.add(redact);

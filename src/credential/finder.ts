@@ -46,6 +46,17 @@ export interface SearchViews {
   readonly lists?: boolean;
 }
 
+/** A search in data that comes. No value may be added before it has ended. */
+export interface SearchAsItComes {
+  /**
+   * Goes on up to `to`; the bytes before, wherever they are now, are the same as at the last call. `whole`: nothing follows.
+   * True: there are so many matches that it goes no further.
+   */
+  next(bytes: Buffer, to: number, whole: boolean): boolean;
+  /** The matches, once it has gone through all of so many bytes. */
+  matches(length: number): readonly Match[];
+}
+
 /** Transforms a stream of bytes, wherever its chunks are cut. */
 export interface ByteTransform {
   /** Takes a chunk and returns what can be passed on. Holds back what could be the beginning of a value. */
@@ -121,31 +132,48 @@ export class Finder {
    * as one.
    */
   *findInSlices(bytes: Buffer, slice: number = SLICE): Generator<void, readonly Match[]> {
+    const search = this.findAsItComes();
+    for (let to = 0; to < bytes.length; ) {
+      to = Math.min(bytes.length, to + slice);
+      if (search.next(bytes, to, to === bytes.length)) break;
+      if (to < bytes.length) yield;
+    }
+    return search.matches(bytes.length);
+  }
+
+  /** As `findInSlices`, for data of which the first bytes are there. */
+  findAsItComes(): SearchAsItComes {
     const all: Range[] = [];
     let from = 0;
     let carried: Range | undefined;
-    for (let to = 0; to < bytes.length; ) {
-      to = Math.min(bytes.length, to + slice);
-      const data = bytes.subarray(from, to);
-      const whole = to === bytes.length;
-      const { ranges, until, spanning } = this.#findPart(data, whole, carried, 'patient');
-      for (const range of ranges) {
+    let isOver = false;
+    return {
+      next: (bytes, to, whole) => {
+        if (isOver) return true;
+        const { ranges, until, spanning } = this.#findPart(
+          bytes.subarray(from, to),
+          whole,
+          carried,
+          'patient',
+        );
+        for (const range of ranges) {
+          const last = all.at(-1);
+          if (range.continued && last !== undefined) last.end = from + range.end;
+          else if (range.start < until)
+            addRange(all, { ...range, start: from + range.start, end: from + range.end });
+        }
+        isOver = all.length > MAX_MATCHES;
+        if (isOver) addRange(all, { ...UNSEARCHED, start: from + until, end: Number.POSITIVE_INFINITY });
+        carried = spanning && carriedOver(spanning, until);
+        from += until;
+        return isOver;
+      },
+      matches: (length) => {
         const last = all.at(-1);
-        if (range.continued && last !== undefined) last.end = from + range.end;
-        else if (range.start < until)
-          addRange(all, { ...range, start: from + range.start, end: from + range.end });
-      }
-      if (all.length > MAX_MATCHES) {
-        addRange(all, { ...UNSEARCHED, start: from + until, end: bytes.length });
+        if (last !== undefined) last.end = Math.min(last.end, length);
         return all;
-      }
-      carried = spanning && carriedOver(spanning, until);
-      from += until;
-      if (!whole) yield;
-    }
-    const last = all.at(-1);
-    if (last !== undefined) last.end = Math.min(last.end, bytes.length);
-    return all;
+      },
+    };
   }
 
   /** The bytes with each value replaced. The same object if there is none. */

@@ -8,6 +8,7 @@ import {
   type Match,
   type MatchedValue,
   type ReplaceTransform,
+  type SearchAsItComes,
   type SearchTarget,
 } from './finder.ts';
 import { isJson, type Obstacle, replaceInJson, replaceInMessage } from './redact-json.ts';
@@ -42,6 +43,14 @@ export interface ValuePlace {
 export type MessageRedaction =
   | { readonly line: Buffer; readonly stayed: readonly ValuePlace[] }
   | { readonly withheld: ValuePlace };
+
+/** Looks for what is to be taken out of a message while it comes. */
+export interface MessageSearch {
+  /** Goes on up to `to`; the bytes before, wherever they are now, are as they were. `whole`: the line ends there. */
+  next(bytes: Buffer, to: number, whole: boolean): void;
+  /** What is made of the line, once it has gone through all of it: see `messageInSlices`. */
+  message(line: Buffer): Generator<void, MessageRedaction>;
+}
 
 /** Redacts the values of one set of credentials. */
 export class Redactor {
@@ -95,6 +104,18 @@ export class Redactor {
   /** As `message`, for lines of any size: see `redactInSlices`. */
   *messageInSlices(line: Buffer): Generator<void, MessageRedaction> {
     const matches = yield* this.#finder.findInSlices(line);
+    return matches.length === 0 ? { line, stayed: [] } : yield* this.#replaceInMessage(line, matches);
+  }
+
+  /** As `message`, for a line of which the first bytes are there. */
+  messageAsItComes(): MessageSearch {
+    const search = this.#finder.findAsItComes();
+    const redact = (line: Buffer): ReturnType<MessageSearch['message']> => this.#messageWith(search, line);
+    return { next: (bytes, to, whole) => void search.next(bytes, to, whole), message: redact };
+  }
+
+  *#messageWith(search: SearchAsItComes, line: Buffer): Generator<void, MessageRedaction> {
+    const matches = search.matches(line.length);
     return matches.length === 0 ? { line, stayed: [] } : yield* this.#replaceInMessage(line, matches);
   }
 

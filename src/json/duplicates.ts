@@ -38,7 +38,7 @@ export function hasDuplicateMembers(bytes: Buffer, start: number, end: number): 
 
 /** The names of the objects that are open, the outermost first. */
 export class OpenNames {
-  readonly #bytes: Buffer;
+  #bytes: Buffer;
   /** The ranges of the names, quotes included, as pairs. */
   readonly #ranges: number[] = [];
   #nameBytes = 0;
@@ -48,6 +48,11 @@ export class OpenNames {
   readonly #sets: (Set<string> | undefined)[] = [];
 
   constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** The same bytes are elsewhere now. */
+  follow(bytes: Buffer): void {
     this.#bytes = bytes;
   }
 

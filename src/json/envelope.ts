@@ -78,7 +78,7 @@ const MAX_METHOD = 256;
 
 // What is noted of a line: the places of the message's own members, then of some in `params` and `result`.
 const JSONRPC = 0;
-const ID = 1;
+export const ID = 1;
 const METHOD = 2;
 export const PARAMS = 3;
 export const RESULT = 4;

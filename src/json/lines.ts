@@ -12,8 +12,18 @@ export interface Oversize {
   readonly tail: Buffer;
 }
 
+/** A long line that has begun: where its first bytes are now. They may be elsewhere after the splitter was called again. */
+export interface BegunLine {
+  readonly bytes: Buffer;
+  readonly length: number;
+}
+
 /** What a splitter hands on. */
 export interface LineListener {
+  /** More of a long line is there, but not its end. The same object until it is passed to `line`, or is too long. */
+  begun?(line: BegunLine): void;
+  /** It is too long: nothing of it is there any more. `oversize` is called at its end. */
+  dropped?(): void;
   /**
    * A line from `start` to `end`, without its line feed, which is at `end`. Only at the end of the stream may
    * `end` be the buffer's length: then there was none. Never empty.
@@ -44,8 +54,11 @@ const BLOCK = 65_536;
  * A longer line is joined as it comes, in a buffer that is replaced by a larger one when it is full. What of it is not used
  * takes no memory.
  */
-const JOINED = 2 ** 20;
+const JOINED = 2 ** 18;
 const GROWTH = 4;
+/** The first buffer has room for one somewhat longer than the long line before, up to so many bytes: often the next is as long. */
+const EXPECTED = 2 ** 24;
+const LONGER = 1.25;
 /** What is read to its place in such a buffer at once: at most, and at least. */
 const MOST_READ = 2 ** 18;
 const LEAST_READ = 2 ** 14;
@@ -60,7 +73,29 @@ const alone = new WeakSet<ArrayBufferLike>();
  * collector would much later. Whoever looked at it afterwards would see no bytes.
  */
 export function giveBack({ buffer }: Buffer): void {
-  if (alone.delete(buffer) && buffer instanceof ArrayBuffer) buffer.transfer(0);
+  if (alone.delete(buffer)) free(buffer);
+}
+
+/** Memory that another thread reads: by how many, and whether it is to be given back then. */
+const held = new WeakMap<ArrayBufferLike, { readers: number; isSpent: boolean }>();
+
+/** Keeps the memory of some bytes from being given back until what is returned is called, once. */
+export function hold({ buffer }: Buffer): () => void {
+  const known = held.get(buffer);
+  const entry = known ?? { readers: 0, isSpent: false };
+  if (known === undefined) held.set(buffer, entry);
+  entry.readers++;
+  return () => {
+    if (--entry.readers > 0) return;
+    held.delete(buffer);
+    if (entry.isSpent) free(buffer);
+  };
+}
+
+function free(buffer: ArrayBufferLike): void {
+  const entry = held.get(buffer);
+  if (entry !== undefined) entry.isSpent = true;
+  else if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** The splitter. `limit` is the longest line in bytes, without its line feed. */
@@ -75,6 +110,10 @@ export class LineSplitter {
   #used = 0;
   /** A long line, of which the first bytes are there: as many as were gathered. */
   #joined: Buffer | undefined;
+  /** What the listener is told of it. */
+  #begun: { bytes: Buffer; length: number } | undefined;
+  /** Bytes of the long line before. */
+  #expected = 0;
   /** What the reader had room in when it last asked: until it asks again it may write there. */
   #lent: ArrayBufferLike | undefined;
   /** Of a line over the limit. */
@@ -103,8 +142,8 @@ export class LineSplitter {
     if (left() < LEAST_READ) {
       const before = this.#joined.buffer;
       this.#grow();
-      // Nobody else had it, but who asks now, and reads to the other from now on.
-      if (before !== this.#joined.buffer && before instanceof ArrayBuffer) before.transfer(0);
+      // Nobody else had it, but who asks now, and reads to the other from now on, and the listener, who is told of the other.
+      if (before !== this.#joined.buffer) free(before);
     }
     if (left() < LEAST_READ) return undefined;
     this.#lent = this.#joined.buffer;
@@ -119,6 +158,7 @@ export class LineSplitter {
       const feed = chunk.indexOf(LINE_FEED);
       if (feed < 0) {
         this.#gather(chunk);
+        this.#tell();
         return;
       }
       at = feed + 1;
@@ -146,12 +186,24 @@ export class LineSplitter {
       }
       at = feed + 1;
     }
-    if (at < chunk.length) this.#gather(chunk.subarray(at));
+    if (at < chunk.length) {
+      this.#gather(chunk.subarray(at));
+      this.#tell();
+    }
   }
 
   /** The stream has ended: a last line without a line feed is a line. */
   end(): void {
     if (this.#gathered > 0) this.#finish(NOTHING);
+  }
+
+  /** Tells the listener of a long line that has begun. */
+  #tell(): void {
+    if (this.#joined === undefined || this.#listener.begun === undefined) return;
+    this.#begun ??= { bytes: this.#joined, length: 0 };
+    this.#begun.bytes = this.#joined;
+    this.#begun.length = this.#gathered;
+    this.#listener.begun(this.#begun);
   }
 
   #gather(piece: Buffer): void {
@@ -165,6 +217,7 @@ export class LineSplitter {
       const pieces = this.#joined === undefined ? this.#pieces : [this.#joined.subarray(0, before)];
       this.#head = firstOf([...pieces, piece]);
       this.#tail = lastOf([...pieces, piece]);
+      if (this.#begun !== undefined) this.#listener.dropped?.();
       this.#release();
     } else if (this.#gathered > JOINED) {
       this.#join(piece);
@@ -188,14 +241,17 @@ export class LineSplitter {
   /** Makes room for what has been gathered and as much again; `length` bytes of it are there. */
   #grow(length: number = this.#gathered): void {
     // One byte more than the line, for its line feed.
-    const size = Math.min(this.#limit + 1, Math.max(GROWTH * this.#gathered, JOINED));
+    const expected = this.#joined === undefined ? this.#expected : 0;
+    const size = Math.min(this.#limit + 1, Math.max(GROWTH * this.#gathered, JOINED, expected));
     if (size <= (this.#joined?.length ?? 0)) return;
     const joined = Buffer.allocUnsafeSlow(size);
     const pieces = this.#joined === undefined ? this.#pieces : [this.#joined.subarray(0, length)];
     let at = 0;
     for (const each of pieces) at += each.copy(joined, at);
-    this.#release();
+    this.#pieces = [];
+    this.#block = undefined;
     this.#joined = joined;
+    if (this.#begun !== undefined) this.#begun.bytes = joined;
   }
 
   #copy(piece: Buffer): void {
@@ -221,6 +277,7 @@ export class LineSplitter {
     let bytes = head;
     if (joined !== undefined) {
       feed.copy(joined, length);
+      this.#expected = Math.min(Math.ceil(LONGER * length), EXPECTED);
       bytes = joined.subarray(0, length + feed.length);
       // Whoever reads may still have room in it, if the line's end was not read there: only then it asks again at once.
       const isLeft = joined.buffer !== this.#lent || joined.buffer === feed.buffer;
@@ -239,6 +296,7 @@ export class LineSplitter {
     this.#pieces = [];
     this.#block = undefined;
     this.#joined = undefined;
+    this.#begun = undefined;
   }
 }
 

@@ -9,6 +9,7 @@ import {
   BATCH,
   classify,
   type Envelope,
+  ID,
   IN_PARAMS,
   IN_RESULT,
   isTrailing,
@@ -92,8 +93,8 @@ const FAULTY = 11;
 
 /** The scan of one line. */
 export class LineScan {
-  readonly #bytes: Buffer;
-  readonly #end: number;
+  #bytes: Buffer;
+  #end: number;
   readonly #reading = new Reading();
   /** Where the line's value begins. */
   #rootStart = 0;
@@ -120,6 +121,34 @@ export class LineScan {
     this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
+  }
+
+  /** The line goes on up to `end` by now, with the same bytes as before, wherever they are. */
+  follow(bytes: Buffer, end: number): void {
+    this.#end = end;
+    if (bytes === this.#bytes) return;
+    this.#bytes = bytes;
+    this.#names?.follow(bytes);
+  }
+
+  /** It is no JSON, whatever follows. */
+  get isFaulty(): boolean {
+    return this.#next === FAULTY;
+  }
+
+  /** Where the message's id is, as far as it was read; -1: it was not seen yet. */
+  get idStart(): number {
+    return this.#reading.idStart;
+  }
+
+  get idEnd(): number {
+    return this.#reading.idEnd;
+  }
+
+  /** Up to where the line was read but for an id whose end was not: what is before is in no id that was not seen. */
+  get settled(): number {
+    const isInId = this.#depth === 1 && this.#outerSlot === ID && this.#next === TEXT;
+    return isInId ? this.#outerStart : this.#at;
   }
 
   /** Goes on up to `until`, or a token beyond. What it has passed over must not change. True: the whole line is read. */

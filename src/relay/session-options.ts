@@ -1,4 +1,5 @@
 // What a session is made of, and what it is like: see session.ts.
+import type { BackgroundDigests } from '../os/background-digest.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
@@ -39,6 +40,8 @@ export interface SessionOptions {
   readonly budgets: Partial<Budgets>;
   /** Called while a long line is read. By default nobody wants to know. */
   readonly onBulk?: (() => void) | undefined;
+  /** Another thread digests long answers, if it can. */
+  readonly digests?: BackgroundDigests | undefined;
 }
 
 /** What a session is like now. */

@@ -209,6 +209,7 @@ export class Session {
       ...shared,
       slices,
       turns,
+      digests: options.digests,
       fromHost: this.#fromHost,
       fromServer: this.#fromServer,
     });

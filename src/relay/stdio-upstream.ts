@@ -45,6 +45,8 @@ export class StdioUpstream implements Upstream {
       {
         line: (bytes, start, end) => this.#listener.message(bytes, start, end),
         oversize: (line) => this.#listener.oversize(line),
+        begun: (line) => this.#listener.begun?.(line),
+        dropped: () => this.#listener.dropped?.(),
       },
       limit,
     );

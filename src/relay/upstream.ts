@@ -2,7 +2,7 @@
 // output is split into lines, or one behind HTTP, where each request has a stream of its own.
 
 import type { Envelope } from '../json/envelope.ts';
-import type { Oversize } from '../json/lines.ts';
+import type { BegunLine, Oversize } from '../json/lines.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { Call } from './call.ts';
 import type { HostDialog } from './consent.ts';
@@ -36,6 +36,9 @@ export interface AskedOf {
 export interface UpstreamListener {
   /** One message, as it came: the bytes from `start` to `end`. They stay as they are. */
   message(bytes: Buffer, start: number, end: number): void;
+  /** More of a long message is there, which follows all that `message` was called with: see `LineListener`. */
+  begun?(line: BegunLine): void;
+  dropped?(): void;
   /** A message over the limit, of which only head and tail are known. */
   oversize(line: Oversize): void;
   /** So many bytes have arrived; `begun` are of a message that is not whole yet. */

@@ -12,6 +12,7 @@ import type { SessionRequest } from '../control/server.ts';
 import type { RotationResult } from '../credential/credentials.ts';
 import { RefusedHosts } from '../egress/refused-hosts.ts';
 import { WarderError } from '../errors.ts';
+import type { BackgroundDigests } from '../os/background-digest.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { SpareMemory } from '../os/spare-memory.ts';
@@ -55,6 +56,8 @@ export interface SessionsParts {
   readonly log: Log;
   /** Told of what leaves memory behind, which are long lines, and sessions that are opened and end; undefined: nobody is. */
   readonly memory?: Pick<SpareMemory, 'burst'>;
+  /** Digests long answers in another thread; undefined: none can. */
+  readonly digests?: BackgroundDigests | undefined;
 }
 
 /** What a session begins with: a server, or what answers in its place until it is started. */
@@ -221,7 +224,7 @@ export class Sessions {
     { server, started, shown, answers }: Begun,
     { consent, held }: { readonly consent: Consent; readonly held: OpenTrust },
   ): Session {
-    const { audit, clock, log, settings, start, memory } = this.#parts;
+    const { audit, clock, log, settings, start, memory, digests } = this.#parts;
     const { id, host, request, policy } = entry;
     const { profile, digest } = entry.loaded;
     // A revocation during the start found no session to end.
@@ -269,6 +272,7 @@ export class Sessions {
         log,
         budgets: { line: settings.relay.line, drain: settings.rotation.drain },
         onBulk: memory && (() => memory.burst()),
+        digests,
       });
     } catch (error) {
       const ending = { code: null, signal: null, reason: 'fault', calls: 0 };

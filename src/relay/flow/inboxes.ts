@@ -1,10 +1,12 @@
 // The two inboxes of a session: what is looked for in the long lines of each side, and who takes the messages.
+import type { BackgroundDigests } from '../../os/background-digest.ts';
 import type { Calls } from '../calls.ts';
 import type { FromHost } from '../host/from-host.ts';
 import type { FromServer } from '../server/from-server.ts';
 import type { Current } from '../upstream/current.ts';
 import { Inbox } from './inbox.ts';
-import { type LongAnswer, LongLines, type LongRequest } from './long-lines.ts';
+import { type LongAnswer, LongAnswers } from './long-answer.ts';
+import { LongLines, type LongRequest } from './long-lines.ts';
 import type { MessageTurns } from './message-turns.ts';
 import type { Slices } from './slices.ts';
 
@@ -15,6 +17,7 @@ export interface InboxesParts {
   readonly calls: Calls;
   readonly fromHost: FromHost;
   readonly fromServer: FromServer;
+  readonly digests: BackgroundDigests | undefined;
 }
 
 export interface Inboxes {
@@ -22,19 +25,28 @@ export interface Inboxes {
   readonly serverInbox: Inbox<LongAnswer>;
 }
 
-export function openInboxes({ slices, turns, current, calls, fromHost, fromServer }: InboxesParts): Inboxes {
-  const longLines = new LongLines({ current, calls });
+export function openInboxes({
+  slices,
+  turns,
+  current,
+  calls,
+  fromHost,
+  fromServer,
+  digests,
+}: InboxesParts): Inboxes {
+  const longLines = new LongLines({ current });
+  const longAnswers = new LongAnswers({ current, calls, digests });
   const hostInbox = new Inbox<LongRequest>({
     slices,
     turns,
-    inspect: (bytes, start, end) => longLines.fromHost(bytes, start, end),
+    inspect: (line) => longLines.fromHost(line),
     take: (bytes, start, end, known) => fromHost.line(bytes, start, end, known),
     oversize: (line) => fromHost.oversize(line),
   });
   const serverInbox = new Inbox<LongAnswer>({
     slices,
     turns,
-    inspect: (bytes, start, end) => longLines.fromServer(bytes, start, end),
+    inspect: (line) => longAnswers.look(line),
     take: (bytes, start, end, known) => fromServer.message(bytes, start, end, known),
     oversize: (line) => fromServer.oversize(line),
   });

@@ -12,8 +12,12 @@ export interface SlicesOptions {
   readonly resume: (turn: () => void) => void;
 }
 
-/** Work that yields wherever it may be interrupted. */
-export type Work<Result> = Generator<void, Result>;
+/** What work waits for: it goes on once what is given is called, which may be at once. */
+// biome-ignore lint/suspicious/noConfusingVoidType: it is what a generator yields that says nothing
+export type Wait = ((goOn: () => void) => void) | void;
+
+/** Work that yields wherever it may be interrupted. While it waits for something other work of the session is done. */
+export type Work<Result> = Generator<Wait, Result>;
 
 interface Job {
   readonly work: Work<unknown>;
@@ -22,7 +26,7 @@ interface Job {
 
 export class Slices {
   readonly #options: SlicesOptions;
-  #jobs: Job[] = [];
+  readonly #jobs: Job[] = [];
   #running = false;
   #scheduled = false;
   /** Milliseconds of slices beyond the session's share of the time, when they were last counted. */
@@ -54,11 +58,6 @@ export class Slices {
     return Math.max(0, (this.#debt - budgets.burst) / budgets.share);
   }
 
-  /** Drops all work. */
-  clear(): void {
-    this.#jobs = [];
-  }
-
   #step(): void {
     const { clock, budgets } = this.#options;
     const began = clock.monotonic();
@@ -70,6 +69,9 @@ export class Slices {
         if (done === true) {
           this.#jobs.shift();
           job.then(value as never);
+        } else if (value !== undefined) {
+          this.#jobs.shift();
+          value(() => this.#goOn(job));
         }
         now = clock.monotonic();
       }
@@ -78,6 +80,14 @@ export class Slices {
     }
     this.#count(now - began);
     if (this.#jobs.length > 0) this.#schedule();
+  }
+
+  /** What a job has waited for is there. */
+  #goOn(job: Job): void {
+    this.#jobs.push(job);
+    if (this.#running || this.#scheduled) return;
+    if (this.delay > 0) this.#schedule();
+    else this.#options.resume(() => this.#step());
   }
 
   #schedule(): void {

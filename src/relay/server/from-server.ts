@@ -18,7 +18,7 @@ import { type Call, LISTEN } from '../call.ts';
 import type { Calls } from '../calls.ts';
 import type { BegunCalls } from '../consent/begun-calls.ts';
 import { errorLine } from '../error-response.ts';
-import type { LongAnswer } from '../flow/long-lines.ts';
+import type { LongAnswer } from '../flow/long-answer.ts';
 import type { Outbox } from '../flow/outbox.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';

@@ -26,6 +26,11 @@ export interface Redaction {
   /** The same for lines of any size: they yield after each slice of work. */
   redactInSlices(line: Buffer): Generator<void, Buffer>;
   messageInSlices(line: Buffer): Generator<void, MessageRedaction>;
+  /** The same while the line comes: from its first bytes on up to `to`, wherever they are by then; then what is made of it. */
+  messageAsItComes(): {
+    next(bytes: Buffer, to: number, whole: boolean): void;
+    message(line: Buffer): Generator<void, MessageRedaction>;
+  };
   text(text: string): string;
   /** For bytes that come in pieces. */
   stream(): { push(chunk: Buffer): Buffer[]; flush(): Buffer[] };

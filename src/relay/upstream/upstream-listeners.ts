@@ -2,7 +2,7 @@
 // not get it, only what it writes to standard error.
 import { type Inbox, LONG } from '../flow/inbox.ts';
 import type { Intake } from '../flow/intake.ts';
-import type { LongAnswer } from '../flow/long-lines.ts';
+import type { LongAnswer } from '../flow/long-answer.ts';
 import type { Stderr } from '../flow/stderr.ts';
 import type { Shutdown } from '../shutdown.ts';
 import type { CheckedAnswers } from '../trust/checked-answers.ts';
@@ -39,6 +39,10 @@ export class UpstreamListeners {
         if (!shutdown.isOver) serverInbox.line(bytes, start, end);
       },
       oversize: (line) => serverInbox.oversize(line),
+      begun: (line) => {
+        if (!shutdown.isOver) serverInbox.begun(line);
+      },
+      dropped: () => serverInbox.dropped(),
       taken: (bytes, begun) => intake.line(bytes, begun > LONG),
       stderr: (chunk) => this.#passStderr(from, chunk),
       waiting: (id, text) => {

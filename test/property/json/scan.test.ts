@@ -5,7 +5,7 @@ import { hasDuplicateMembers } from '../../../src/json/duplicates.ts';
 import { readEnvelope } from '../../../src/json/envelope.ts';
 import { isBlank } from '../../../src/json/lines.ts';
 import { readMember } from '../../../src/json/read.ts';
-import { LineScan, type Scanned, type Wanted } from '../../../src/json/scan.ts';
+import { LineScan, MAX_TOKEN, type Scanned, type Wanted } from '../../../src/json/scan.ts';
 
 const numRuns = process.env.SLOW === undefined ? 1000 : 100_000;
 
@@ -97,6 +97,51 @@ test('W-RELAY-1 a line that is scanned in parts is what it is as a whole', () =>
           wanted,
           from === -1 ? 'absent' : readMember(bytes, from, to, wanted),
         ]);
+    }),
+    { numRuns },
+  );
+});
+
+/** Scans a line as it comes, in memory that is replaced now and then: what has not come yet is something else there. */
+function follow(line: Buffer, cuts: readonly number[]): Scanned {
+  let bytes = Buffer.alloc(line.length, '"');
+  let reading: LineScan | undefined;
+  for (const cut of cuts) {
+    // It begins with a byte.
+    if (cut === 0) continue;
+    if (cut % 3 === 0) bytes = Buffer.alloc(line.length, '}');
+    line.copy(bytes, 0, 0, cut);
+    reading ??= new LineScan(bytes, 0, cut);
+    reading.follow(bytes, cut);
+    reading.step(cut - MAX_TOKEN);
+    // What lies before is in no id, but in the one that is known.
+    const { settled, idStart, idEnd } = reading;
+    expect(settled).toBeLessThanOrEqual(cut);
+    if (idEnd >= 0) expect(settled).toBeGreaterThanOrEqual(idEnd);
+    expect(idStart < 0).toBe(idEnd < 0);
+  }
+  reading ??= new LineScan(line, 0, line.length);
+  reading.follow(line, line.length);
+  reading.step(line.length);
+  return reading.result;
+}
+
+test('W-RELAY-1 a line that is scanned while it comes is what it is as a whole, wherever its memory is by then', () => {
+  const padding = fc.integer({ min: 0, max: 6000 });
+  fc.assert(
+    fc.property(line, padding, padding, fc.array(fc.nat()), (text, before, after, random) => {
+      const padded = text
+        .replace(/^\{/, `{"before":"${'x'.repeat(before)}",`)
+        .replace(/\}$/, `,"after":"${'y'.repeat(after)}"}`);
+      const bytes = Buffer.from(padded);
+      const cuts = [
+        ...new Set(random.map((cut) => Math.min((cut % (bytes.length + 1)) + 1, bytes.length))),
+      ].sort((a, b) => a - b);
+      const { find: found, ...seen } = follow(bytes, cuts);
+      const { find, ...whole } = scan(bytes, 0, bytes.length, 1000);
+      expect(seen).toEqual(whole);
+      for (const wanted of ['_meta', 'task', 'tools', 'status', 'requestState', 'taskId'] satisfies Wanted[])
+        expect([wanted, found(wanted)]).toEqual([wanted, find(wanted)]);
     }),
     { numRuns },
   );

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
+import { type BackgroundDigests, openBackgroundDigests } from '../../../src/os/background-digest.ts';
 import { Output } from '../../../src/server/output.ts';
 import { answer, call, FakeHost, FakeServer, join, SECRET, settled } from '../../fixtures/ends.ts';
 
@@ -91,11 +92,46 @@ class SlowHost extends FakeHost {
   }
 }
 
+/** Digests in another thread, of which it is known how many are under way, and of what. */
+class WatchedDigests {
+  readonly begin: BackgroundDigests | undefined;
+  /** Digests that are waited for, and those that were. */
+  pending = 0;
+  finished = 0;
+
+  constructor(digests: BackgroundDigests | undefined) {
+    this.begin = digests && (() => this.#watched(digests()));
+  }
+
+  #watched(digest: ReturnType<BackgroundDigests>): ReturnType<BackgroundDigests> {
+    return {
+      update: (bytes, done) => {
+        const { byteLength } = bytes.buffer;
+        digest.update(bytes, () => {
+          // Nobody has given it back meanwhile.
+          expect(bytes.buffer.byteLength).toBe(byteLength);
+          done?.();
+        });
+      },
+      finish: (then) => {
+        this.pending++;
+        digest.finish((result) => {
+          this.pending--;
+          this.finished++;
+          then(result);
+        });
+      },
+      [Symbol.dispose]: () => digest[Symbol.dispose](),
+    };
+  }
+}
+
 const MIB = 2 ** 20;
 const length = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: 0, max: 200 }) },
   { weight: 2, arbitrary: fc.integer({ min: 60_000, max: 70_000 }) },
-  { weight: 5, arbitrary: fc.integer({ min: MIB - 2000, max: MIB + 200_000 }) },
+  { weight: 2, arbitrary: fc.integer({ min: MIB / 4 - 2000, max: MIB / 4 + 80_000 }) },
+  { weight: 4, arbitrary: fc.integer({ min: MIB - 2000, max: MIB + 200_000 }) },
   { weight: 1, arbitrary: fc.integer({ min: 4 * MIB - 20_000, max: 4 * MIB + 300_000 }) },
 );
 const step = fc.oneof(
@@ -117,17 +153,26 @@ const step = fc.oneof(
 const sha256 = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 const text = (size: number, n: number): string => `${n}, `.repeat(size / `${n}, `.length);
 
-test('W-RELAY-21 what is given back is used by nobody, whatever is slow, fails or ends meanwhile', async () => {
+test('W-RELAY-21 W-RELAY-23 what is given back is used by nobody, whatever is slow, fails or ends meanwhile', async () => {
+  const digests = await openBackgroundDigests();
+  let elsewhere = 0;
   const transfer = vi.spyOn(ArrayBuffer.prototype, 'transfer');
   let exact = 0;
   try {
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }),
-        fc.record({ tells: fc.boolean(), durable: fc.boolean(), slices: fc.boolean(), slow: fc.boolean() }),
+        fc.record({
+          tells: fc.boolean(),
+          durable: fc.boolean(),
+          slices: fc.boolean(),
+          slow: fc.boolean(),
+          threads: fc.boolean(),
+        }),
         fc.constantFrom('nothing', 'nothing', 'host', 'server'),
-        async (steps, { tells, durable, slices, slow }, end) => {
+        async (steps, { tells, durable, slices, slow, threads }, end) => {
           let now = 0;
+          const watched = new WatchedDigests(threads ? digests : undefined);
           const host = new SlowHost();
           const server = new ReadServer();
           host.tells = tells;
@@ -135,6 +180,7 @@ test('W-RELAY-21 what is given back is used by nobody, whatever is slow, fails o
           const { audit, session, logged } = join({
             host,
             server,
+            digests: watched.begin,
             clock: { now: () => 0, monotonic: () => (slices ? now++ : 0) },
             budgets: { burst: Number.POSITIVE_INFINITY, close: 0, lastOutput: 0 },
             auditSettings: {
@@ -178,7 +224,7 @@ test('W-RELAY-21 what is given back is used by nobody, whatever is slow, fails o
           if (end === 'host') host.vanish();
           if (end === 'server') server.exit(1);
           for (let idle = 0; idle < 100; ) {
-            const isBusy = host.waits || (server.unread.length > 0 && !server.paused);
+            const isBusy = watched.pending > 0 || host.waits || (server.unread.length > 0 && !server.paused);
             if (!server.paused) for (let i = 0; i < 20; i++) server.read(2 ** 18);
             audit.flushNow();
             host.go();
@@ -202,11 +248,13 @@ test('W-RELAY-21 what is given back is used by nobody, whatever is slow, fails o
           host.vanish();
           server.exit(0);
           await session.done;
+          elsewhere += watched.finished;
         },
       ),
       { numRuns },
     );
     expect(exact).toBeGreaterThan(10);
+    if (digests !== undefined) expect(elsewhere).toBeGreaterThan(10);
     expect(transfer.mock.calls.length).toBeGreaterThan(3);
   } finally {
     transfer.mockRestore();

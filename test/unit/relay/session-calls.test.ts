@@ -505,6 +505,7 @@ function plain(redactor: Redactor) {
     stream: () => redactor.stream(),
     redactInSlices: (line: Buffer) => redactor.redactInSlices(line),
     messageInSlices: (line: Buffer) => redactor.messageInSlices(line),
+    messageAsItComes: () => redactor.messageAsItComes(),
   };
 }
 

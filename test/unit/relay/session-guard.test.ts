@@ -28,6 +28,7 @@ function failing() {
     message: (line: Buffer) => check(clean.message(line)),
     redactInSlices: (bytes: Buffer) => check(clean.redactInSlices(bytes)),
     messageInSlices: (line: Buffer) => check(clean.messageInSlices(line)),
+    messageAsItComes: () => check(clean.messageAsItComes()),
     stream: () => {
       const stream = clean.stream();
       return { push: (chunk: Buffer) => check(stream.push(chunk)), flush: () => check(stream.flush()) };

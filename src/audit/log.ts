@@ -21,6 +21,7 @@ import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint
 import type { AuditEvent, Fields } from './events.ts';
 import { type Files, files } from './file/appender.ts';
 import { findSigned, findVaultMark } from './file/find.ts';
+import type { Unwritten } from './file/pending.ts';
 import { type Recovery, recover } from './file/recover.ts';
 import { Expiry, firstEntry, type Retention, SEGMENTS_PER_AGE } from './file/retention.ts';
 import { joinLog } from './file/shared.ts';
@@ -178,15 +179,18 @@ export class AuditLog implements AsyncDisposable {
   /**
    * Appends a record together with those that follow: all are written by the next `commit` or `append`, in a microtask at the
    * latest. Until then, and with `fsync` until `whenDurable` says so, nothing that it describes may happen. `unwritten` is
-   * called, with an `audit-unwritable`, if it could not be written or flushed, and then it must not happen at all.
+   * called, with an `audit-unwritable` and what was given for it, if it could not be written or flushed, and then it must not happen
+   * at all.
    */
-  add<E extends AppendableEvent>(
+  add<E extends AppendableEvent, Given = undefined>(
     event: E,
     fields: Fields[E],
     durability: 'write' | 'fsync',
-    unwritten: (error: Error) => void,
+    unwritten: (error: Error, given: Given) => void,
+    given?: Given,
   ): void {
-    this.#writer.add(event, fields, durability === 'fsync' ? 'later' : undefined, unwritten);
+    const sync = durability === 'fsync' ? 'later' : undefined;
+    this.#writer.add(event, fields, sync, unwritten as Unwritten, given);
   }
 
   /** Writes what was added. Throws nothing: see `add`. */

@@ -149,6 +149,10 @@ export class SocketHost implements Host, FrameListener {
 
   #take(slice: Buffer): void {
     if (this.#ended) return;
+    if (this.#queue.length === 0 && this.#listener !== undefined && !this.#paused) {
+      this.#listener.data(slice);
+      return;
+    }
     this.#queue.push(slice);
     this.#queueLength += slice.length + SLICE_COST;
     this.#onBytes();

@@ -24,6 +24,10 @@ export const MAX_NAME_BYTES = 4 * 2 ** 20;
 /** Up to so many names of an object are compared with each other as bytes; more go into a set. */
 const FEW = 8;
 
+/** Entries for ranges that are kept from one search to the next. */
+const MAX_KEPT = 1024;
+
+const NOTHING = Buffer.alloc(0);
 const BACKSLASH = 0x5c;
 
 /**
@@ -32,7 +36,7 @@ const BACKSLASH = 0x5c;
  */
 export function hasDuplicateMembers(bytes: Buffer, start: number, end: number): boolean {
   const from = skipSpace(bytes, start, end);
-  const after = new Search(bytes, end).value(from, 0);
+  const after = search.run(bytes, from, end);
   return after < 0 || skipSpace(bytes, after, end) !== end;
 }
 
@@ -71,12 +75,12 @@ export class OpenNames {
     if (ranges.length >= 2 * MAX_NAMES || this.#nameBytes > MAX_NAME_BYTES) return false;
     let names = this.#sets.at(-1);
     if (names === undefined && (ranges.length - first >= 2 * FEW || hasEscape(this.#bytes, start, end))) {
-      names = decodeFrom(this.#bytes, ranges, first);
+      names = decodeFrom(this.#bytes, ranges, first, ranges.length);
       this.#sets[this.#sets.length - 1] = names;
     }
     const isKnown =
       names === undefined
-        ? isAmong(this.#bytes, ranges, first, start, end)
+        ? isAmong(this.#bytes, ranges, first, ranges.length, start, end)
         : !isNew(names, decode(this.#bytes, start, end));
     ranges.push(start, end);
     return !isKnown;
@@ -90,17 +94,25 @@ export class OpenNames {
   }
 }
 
-/** One search. `value` and its parts return the index after what they have read, or -1 to end the search: see above. */
+/** Searches, one after the other. `value` and its parts return the index after what they have read, or -1 to end it: see above. */
 class Search {
-  readonly #bytes: Buffer;
-  readonly #end: number;
-  /** The ranges of the names of the objects that are open, quotes included, as pairs. */
-  readonly #ranges: number[] = [];
+  #bytes: Buffer = NOTHING;
+  #end = 0;
+  /** The ranges of the names of the objects that are open, quotes included, as pairs; the first so many entries are in use. */
+  #ranges: number[] = [];
+  #used = 0;
   #nameBytes = 0;
 
-  constructor(bytes: Buffer, end: number) {
+  /** Searches the value at `at`. */
+  run(bytes: Buffer, at: number, end: number): number {
     this.#bytes = bytes;
     this.#end = end;
+    this.#used = 0;
+    this.#nameBytes = 0;
+    const after = this.value(at, 0);
+    this.#bytes = NOTHING;
+    if (this.#ranges.length > MAX_KEPT) this.#ranges = [];
+    return after;
   }
 
   /** `depth` is that of the container which holds the value, 0 at the top. */
@@ -117,25 +129,29 @@ class Search {
     if (depth > MAX_DEPTH) return -1;
     let i = skipSpace(bytes, at + 1, end);
     if (i < end && bytes[i] === CLOSE_OBJECT) return i + 1;
-    const first = this.#ranges.length;
+    const ranges = this.#ranges;
+    const first = this.#used;
     const outside = this.#nameBytes;
     let names: Set<string> | undefined;
     for (;;) {
       const close = skipKey(bytes, i, end);
       if (close < 0) return -1;
       this.#nameBytes += close - i;
-      if (this.#ranges.length >= 2 * MAX_NAMES || this.#nameBytes > MAX_NAME_BYTES) return -1;
-      if (names === undefined && (this.#ranges.length - first >= 2 * FEW || hasEscape(bytes, i, close))) {
-        names = decodeFrom(bytes, this.#ranges, first);
+      const used = this.#used;
+      if (used >= 2 * MAX_NAMES || this.#nameBytes > MAX_NAME_BYTES) return -1;
+      if (names === undefined && (used - first >= 2 * FEW || hasEscape(bytes, i, close))) {
+        names = decodeFrom(bytes, ranges, first, used);
       }
       if (
         names === undefined
-          ? isAmong(bytes, this.#ranges, first, i, close)
+          ? isAmong(bytes, ranges, first, used, i, close)
           : !isNew(names, decode(bytes, i, close))
       ) {
         return -1;
       }
-      this.#ranges.push(i, close);
+      ranges[used] = i;
+      ranges[used + 1] = close;
+      this.#used = used + 2;
       const value = skipColon(bytes, close, end);
       if (value < 0 || value >= end) return -1;
       const after = this.value(value, depth);
@@ -145,7 +161,7 @@ class Search {
       if (i >= end || bytes[i] !== COMMA) return -1;
       i = skipSpace(bytes, i + 1, end);
     }
-    this.#ranges.length = first;
+    this.#used = first;
     this.#nameBytes = outside;
     return i + 1;
   }
@@ -168,10 +184,12 @@ class Search {
   }
 }
 
-/** The names of the object whose ranges begin at `first`. */
-function decodeFrom(bytes: Buffer, ranges: readonly number[], first: number): Set<string> {
+const search = new Search();
+
+/** The names of the object whose ranges are from `first` to `last`. */
+function decodeFrom(bytes: Buffer, ranges: readonly number[], first: number, last: number): Set<string> {
   const names = new Set<string>();
-  for (let i = first; i < ranges.length; i += 2) {
+  for (let i = first; i < last; i += 2) {
     names.add(decode(bytes, ranges[i] as number, ranges[i + 1] as number));
   }
   return names;
@@ -182,10 +200,11 @@ function isAmong(
   bytes: Buffer,
   ranges: readonly number[],
   first: number,
+  last: number,
   start: number,
   end: number,
 ): boolean {
-  for (let i = first; i < ranges.length; i += 2) if (isSame(bytes, ranges, i, start, end)) return true;
+  for (let i = first; i < last; i += 2) if (isSame(bytes, ranges, i, start, end)) return true;
   return false;
 }
 

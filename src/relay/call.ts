@@ -124,6 +124,8 @@ export class Call {
   order = 0;
   #state: CallState = 'received';
   #params: Buffer | undefined;
+  /** Where what its host was told at its end ends in what goes to the host. */
+  #toldUntil = 0;
   /** No answer may be given: it is a notification. */
   readonly #silent: boolean;
   readonly #calls: CallBooks;
@@ -213,7 +215,7 @@ export class Call {
       return;
     }
     const line = toHost.compose(bytes, start, end, idStart, idEnd, this.idText);
-    this.#tell(outcome, text ?? line, joins, () => toHost.push(line));
+    this.#tell(outcome, text ?? line, joins, line);
     if (isSpent === true) toHost.spend(bytes);
   }
 
@@ -221,7 +223,7 @@ export class Call {
   fail(outcome: Outcome, refusal: Refusal): void {
     const line = errorLine(this.idText, refusal);
     if (!this.#end()) return;
-    this.#tell(outcome, [Buffer.from(line)], undefined, () => this.#calls.options.toHost.message(line));
+    this.#tell(outcome, [Buffer.from(line)], undefined, line);
   }
 
   /** It is not passed on to the server. */
@@ -269,24 +271,27 @@ export class Call {
     return this.name !== undefined && this.ownId !== 0;
   }
 
-  /**
-   * Has the host told how it ended, by what `push` adds to what goes to it. If that cannot be recorded, the host is told so
-   * instead.
-   */
-  #tell(outcome: Outcome, line: Ended['line'], joins: Joins | undefined, push: () => void): void {
-    if (!this.#isOnRecord || outcome === 'refused') {
-      push();
-      return;
-    }
+  /** Has the host told how it ended, by a composed answer or a message of the relay's own. */
+  #tell(
+    outcome: Outcome,
+    line: Ended['line'],
+    joins: Joins | undefined,
+    told: readonly Buffer[] | string,
+  ): void {
     const { toHost } = this.#calls.options;
     const from = toHost.queued;
-    let to = from;
-    this.#write(outcome, line, joins, () => {
-      toHost.withdraw({ from, to });
-      toHost.message(errorLine(this.idText, UNAUDITED));
-    });
-    push();
-    to = toHost.queued;
+    if (this.#isOnRecord && outcome !== 'refused')
+      this.#write(outcome, line, joins, () => this.#takeBack(from));
+    if (typeof told === 'string') toHost.message(told);
+    else toHost.push(told);
+    this.#toldUntil = toHost.queued;
+  }
+
+  /** That could not be recorded: the host is told so instead. `from`: where it begins in what goes to the host. */
+  #takeBack(from: number): void {
+    const { toHost } = this.#calls.options;
+    toHost.withdraw({ from, to: this.#toldUntil });
+    toHost.message(errorLine(this.idText, UNAUDITED));
   }
 
   /** False: not written. With `unwritten` it is written before anything leaves: see `Recorder`. */

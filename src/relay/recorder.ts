@@ -291,11 +291,7 @@ export class Recorder {
     const { audit, settings } = this.#options;
     if (unwritten !== undefined) {
       this.#isAdded = true;
-      audit.add(event, fields, settings.durability, (error) => {
-        this.#isUnwritten = true;
-        this.#fail(error);
-        this.#told(unwritten);
-      });
+      audit.add(event, fields, settings.durability, this.#unwritten, unwritten);
       return true;
     }
     try {
@@ -307,6 +303,12 @@ export class Recorder {
       return false;
     }
   }
+
+  readonly #unwritten = (error: Error, turn: () => void): void => {
+    this.#isUnwritten = true;
+    this.#fail(error);
+    this.#told(turn);
+  };
 
   /** Logged once, not for each call that is refused meanwhile. */
   #fail(error: unknown): void {

@@ -14,6 +14,8 @@ import {
   type UpstreamParts,
 } from './upstream.ts';
 
+const NOTHING = Buffer.alloc(0);
+
 /** A process as the server of a session. */
 export function stdioServer(server: ServerEnd): SessionServer {
   return { open: (parts) => new StdioUpstream(server, parts), stop: () => server.stop() };
@@ -31,6 +33,8 @@ export class StdioUpstream implements Upstream {
   /** The requests that are queued. */
   #queued: ({ readonly id: number } & Span)[] = [];
   #listener = IGNORE;
+  /** What the turn that begins is to take. */
+  #given: Buffer = NOTHING;
   #listening = false;
   #paused = false;
   #closed = false;
@@ -59,12 +63,10 @@ export class StdioUpstream implements Upstream {
     const server = this.#server;
     server.onStderr((chunk) => this.#guard.run(() => this.#listener.stderr(chunk)));
     server.listen({
-      data: (chunk) =>
-        this.#guard.run(() => {
-          this.#lines.push(chunk);
-          this.#listener.taken(chunk.length, this.#lines.begun);
-          this.#listener.settle();
-        }),
+      data: (chunk) => {
+        this.#given = chunk;
+        this.#guard.run(this.#take);
+      },
       room: () => this.#lines.room(),
       end: () =>
         this.#guard.run(() => {
@@ -81,6 +83,14 @@ export class StdioUpstream implements Upstream {
       }),
     );
   }
+
+  readonly #take = (): void => {
+    const chunk = this.#given;
+    this.#given = NOTHING;
+    this.#lines.push(chunk);
+    this.#listener.taken(chunk.length, this.#lines.begun);
+    this.#listener.settle();
+  };
 
   prepare(): Promise<undefined> {
     return Promise.resolve(undefined);

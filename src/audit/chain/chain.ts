@@ -51,6 +51,7 @@ const OWN = ['event', 'prev', 'seq', 'time'];
 const PREV = -2;
 const SEQ = -3;
 const TIME = -4;
+const NONE: readonly MemberOrder[] = [];
 const HASH_LABEL = encoder.encode(',"hash":');
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -109,8 +110,11 @@ export class Chain {
 
   /** Records of one event mostly have one of a few sets of members: those are sorted once, not for each record. Sets the values. */
   #order(event: string, fields: JsonObject): MemberOrder {
-    const known = this.#orders.get(event) ?? [];
-    for (const order of known) if (this.#hasMembers(fields, order.names)) return order;
+    const known = this.#orders.get(event) ?? NONE;
+    for (let i = 0; i < known.length; i += 1) {
+      const order = known[i] as MemberOrder;
+      if (this.#hasMembers(fields, order.names)) return order;
+    }
     const names = Object.keys(fields);
     for (const name of ['event', 'hash', 'prev', 'seq', 'time']) {
       if (name in fields)

@@ -1,8 +1,8 @@
 // Records that wait to be written together. What holds them is used again: each call would leave two behind as garbage.
 import type { JsonObject } from '../chain/canonical.ts';
 
-/** Called if a record was not written: what it describes must not happen. */
-export type Unwritten = (error: Error) => void;
+/** Called if a record was not written, with what was given for it: what it describes must not happen. */
+export type Unwritten = (error: Error, given: unknown) => void;
 
 /** A record that is to be written. */
 export interface PendingRecord {
@@ -13,6 +13,7 @@ export interface PendingRecord {
   /** It is to be on the disk once it is written, or a little later: see `GroupCommit`. */
   sync: 'now' | 'later' | undefined;
   unwritten: Unwritten | undefined;
+  given: unknown;
   /** Why it was not written. */
   error: unknown;
 }
@@ -39,10 +40,11 @@ export class PendingRecords {
     fields: JsonObject,
     sync: PendingRecord['sync'],
     unwritten: Unwritten | undefined,
+    given: unknown,
   ): void {
     const record = this.#records[this.#length++];
     if (record === undefined) {
-      this.#records.push({ event, time, fields, sync, unwritten, error: undefined });
+      this.#records.push({ event, time, fields, sync, unwritten, given, error: undefined });
       return;
     }
     record.event = event;
@@ -50,6 +52,7 @@ export class PendingRecords {
     record.fields = fields;
     record.sync = sync;
     record.unwritten = unwritten;
+    record.given = given;
   }
 
   /** None waits any more. */
@@ -58,6 +61,7 @@ export class PendingRecords {
       const record = this.at(at);
       record.fields = NOTHING;
       record.unwritten = undefined;
+      record.given = undefined;
       record.error = undefined;
     }
     this.#length = 0;

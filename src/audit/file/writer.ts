@@ -125,7 +125,7 @@ export class Writer {
 
   /** See `AuditLog.append`. `sync`: it is on the disk when this returns. */
   append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {
-    this.#pend(event, fields, sync ? 'now' : undefined, undefined);
+    this.#pend(event, fields, sync ? 'now' : undefined, undefined, undefined);
     const error = this.#writePending();
     if (error !== undefined) throw error;
     return this.#chain.head.seq;
@@ -137,9 +137,10 @@ export class Writer {
     fields: Fields[E],
     sync: 'later' | undefined,
     unwritten: Unwritten,
+    given: unknown,
   ): void {
     if (this.#pending.length === MAX_PENDING) this.#writePending();
-    this.#pend(event, fields, sync, unwritten);
+    this.#pend(event, fields, sync, unwritten, given);
     this.#settleSoon();
   }
 
@@ -241,10 +242,11 @@ export class Writer {
     fields: Fields[E],
     sync: PendingRecord['sync'],
     unwritten: Unwritten | undefined,
+    given: unknown,
   ): void {
     const time = this.#timestamps.format(this.#options.clock.now());
     // An interface has no index signature; `Fields` guarantees that its members are JSON.
-    this.#pending.add(event, time, fields as unknown as JsonObject, sync, unwritten);
+    this.#pending.add(event, time, fields as unknown as JsonObject, sync, unwritten, given);
   }
 
   /** Writes what is pending, and tells of what was not written. Throws nothing: returns why the last one was not, if it was not. */
@@ -292,14 +294,14 @@ export class Writer {
       this.#segment.requestFlush();
     }
     for (let at = 0; at < records.length; at++) {
-      const { error, sync, unwritten } = records.at(at);
+      const { error, sync, unwritten, given } = records.at(at);
       if (unwritten === undefined) continue;
       if (error !== undefined) {
-        unwritten(error as Error);
+        unwritten(error as Error, given);
         continue;
       }
       this.#options.onRecord();
-      if (sync === 'later') this.#awaitDisk(unwritten);
+      if (sync === 'later') this.#awaitDisk(unwritten, given);
     }
   }
 
@@ -311,10 +313,10 @@ export class Writer {
     this.#writeFault = refused.message;
   }
 
-  #awaitDisk(unwritten: Unwritten): void {
+  #awaitDisk(unwritten: Unwritten, given: unknown): void {
     const { places } = this.#options;
     this.#segment.wait((failed) => {
-      if (failed !== undefined) unwritten(unwritableError(failed, places.audit));
+      if (failed !== undefined) unwritten(unwritableError(failed, places.audit), given);
     });
   }
 

@@ -161,6 +161,7 @@ export class Outbox {
   /** Writes what was added, or has it wait for its records. */
   flush(): void {
     const waits = this.#commit(this.#free) === 'later';
+    if (!waits && this.#queued === this.#taken && this.#held.length === 0) return;
     const pieces = this.#take();
     const spent = this.#spent;
     if (spent.length > 0) this.#spent = [];
@@ -217,8 +218,7 @@ export class Outbox {
     }
     if (pieces.length === 0) return;
     if (!this.#full) this.#owed = 0;
-    const done = spent.length === 0 ? undefined : () => spent.forEach(giveBack);
-    if (!this.#endpoint.write(pieces, done)) this.#full = true;
+    if (!this.#endpoint.write(pieces, spent.length === 0 ? undefined : giverBack(spent))) this.#full = true;
   }
 
   /** Another way to the same side has found it full. */
@@ -259,6 +259,11 @@ export class Outbox {
     this.#pieces.push(this.#block.subarray(this.#sealed, this.#used));
     this.#sealed = this.#used;
   }
+}
+
+/** Gives lines back once they are written. */
+function giverBack(spent: readonly Buffer[]): () => void {
+  return () => spent.forEach(giveBack);
 }
 
 /** Writes a text, most of which are a few digits. The bytes that it takes. */

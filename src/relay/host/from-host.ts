@@ -72,6 +72,9 @@ export interface FromHostOptions {
 const INITIALIZED = 'notifications/initialized';
 const PROGRESS = 'notifications/progress';
 
+/** Nobody is to be asked. */
+const UNASKED = { outcome: undefined };
+
 const NOT_UTF8: Refusal = { code: -32700, text: 'the line is not UTF-8' };
 const OVERSIZE: Refusal = { code: -32600, text: 'the line is longer than the relay takes' };
 
@@ -211,7 +214,7 @@ export class FromHost {
     const consent =
       fault === undefined && held === undefined && verdict.decision === 'ask'
         ? this.#consent.decide(call, verdict, message, bytes)
-        : { outcome: undefined };
+        : UNASKED;
     if ('unasked' in consent) {
       waiting.add('person', kept(bytes, start, end, known), call, known);
       this.#consent.ask(call, consent.unasked, verdict, message, bytes, () => this.#resumeCall(call));

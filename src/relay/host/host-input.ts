@@ -20,17 +20,25 @@ export interface HostInputParts {
   readonly settle: () => void;
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /** Has what the host sends taken by the inbox, from now on. */
 export function listenToHost({ host, guard, shutdown, inbox, intake, limit, settle }: HostInputParts): void {
   const lines = new LineSplitter(inbox, limit);
+  let given: Buffer = NOTHING;
+  const take = (): void => {
+    const chunk = given;
+    given = NOTHING;
+    if (shutdown.isOver) return;
+    lines.push(chunk);
+    intake.line(chunk.length, lines.begun > LONG);
+    settle();
+  };
   host.listen({
-    data: (chunk) =>
-      guard.run(() => {
-        if (shutdown.isOver) return;
-        lines.push(chunk);
-        intake.line(chunk.length, lines.begun > LONG);
-        settle();
-      }),
+    data: (chunk) => {
+      given = chunk;
+      guard.run(take);
+    },
     end: () =>
       guard.run(() => {
         if (shutdown.isOver) return;

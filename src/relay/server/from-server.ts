@@ -205,27 +205,35 @@ export class FromServer {
     end: number,
     known: LongAnswer | undefined,
   ): void {
-    const { lists, answers, budgets } = this.#options;
+    const { lists, answers, budgets, inputs } = this.#options;
     const list = message.failed ? undefined : lists.of(call.method);
-    const answer = { message, bytes, start, end, scanned: known?.scanned };
-    if (list !== undefined) answers.page(call, list, answer);
+    if (list !== undefined) answers.page(call, list, { message, bytes, start, end, scanned: known?.scanned });
     else if (!message.failed && READ.has(call.method) && end - start > budgets.handshake)
       call.fail('error', { code: 'withheld', text: TOO_LONG });
     else if (!message.failed && answers.hasInterface(call))
-      answers.contents(call, answer, () => this.#checkInputs(call, answer, known));
-    else this.#checkInputs(call, answer, known);
+      this.#checkContents(call, { message, bytes, start, end, scanned: known?.scanned }, known);
+    else if (inputs.mayAsk(call, message))
+      this.#checkInputs(call, { message, bytes, start, end, scanned: known?.scanned }, known);
+    else this.#finish(call, message, bytes, start, end, known);
+  }
+
+  /** The contents of an interface are compared first. */
+  #checkContents(call: Call, answer: ServerAnswer, known: LongAnswer | undefined): void {
+    const { message, bytes, start, end } = answer;
+    const { answers, inputs } = this.#options;
+    answers.contents(call, answer, () => {
+      if (inputs.mayAsk(call, message)) this.#checkInputs(call, answer, known);
+      else this.#finish(call, message, bytes, start, end, known);
+    });
   }
 
   /** What the server asks for with an answer is decided on first. */
   #checkInputs(call: Call, answer: ServerAnswer, known: LongAnswer | undefined): void {
     const { message, bytes, start, end } = answer;
-    const { inputs } = this.#options;
-    if (inputs.mayAsk(call, message))
-      inputs.check(call, answer, (line) => {
-        if (line === undefined) this.#finish(call, message, bytes, start, end, known);
-        else this.#finish(call, readEnvelope(line, 0, line.length), line, 0, line.length, undefined);
-      });
-    else this.#finish(call, message, bytes, start, end, known);
+    this.#options.inputs.check(call, answer, (line) => {
+      if (line === undefined) this.#finish(call, message, bytes, start, end, known);
+      else this.#finish(call, readEnvelope(line, 0, line.length), line, 0, line.length, undefined);
+    });
   }
 
   /** Ends a request with an answer that the relay need not read, or only in part. */
@@ -237,7 +245,7 @@ export class FromServer {
     end: number,
     known: LongAnswer | undefined,
   ): void {
-    const { replay, tasks, answers } = this.#options;
+    const { replay, answers } = this.#options;
     const { failed, idStart, idEnd, resultStart, resultEnd } = message;
     const text = known?.text;
     if (failed && call.method === DISCOVER) answers.refused(bytes, start, end);
@@ -265,24 +273,36 @@ export class FromServer {
         answerWith(call, line);
         return;
       }
-      const find =
-        known?.scanned?.find ?? ((name: Wanted) => readMember(bytes, resultStart, resultEnd, name));
-      if (call.task !== undefined) tasks.answered(call.task, call.method, bytes, find);
-      const interim = message.isInterim ? (known?.interim ?? readInterim(bytes, find)) : undefined;
-      if (interim !== undefined) {
-        const { outcome, state } = interim;
-        const joins =
-          known === undefined && state !== undefined ? { state: digestOf(bytes, state) } : interim.joins;
-        if (joins.task !== undefined)
-          tasks.add(joins.task, call.task === undefined ? call.targets : tasks.targetsOf(call.task));
-        if (outcome === 'input-required') this.#options.begun.note(call, joins.state);
-        call.answer(outcome, { bytes, start, end, idStart, idEnd, joins, text });
-        return;
-      }
+      const isRelated = call.task !== undefined || message.isInterim;
+      if (isRelated && this.#interim(call, message, bytes, start, end, known)) return;
     }
     // Of the answers of other methods something may be kept.
     const isSpent = known !== undefined && call.method === CALL && !message.isInterim;
     call.answer(outcome, { bytes, start, end, idStart, idEnd, joins: undefined, text, isSpent });
+  }
+
+  /** What a task or a further request may come of. True: it has ended the request. */
+  #interim(
+    call: Call,
+    { idStart, idEnd, resultStart, resultEnd, isInterim }: Envelope,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    known: LongAnswer | undefined,
+  ): boolean {
+    const { tasks, begun } = this.#options;
+    const find = known?.scanned?.find ?? ((name: Wanted) => readMember(bytes, resultStart, resultEnd, name));
+    if (call.task !== undefined) tasks.answered(call.task, call.method, bytes, find);
+    const interim = isInterim ? (known?.interim ?? readInterim(bytes, find)) : undefined;
+    if (interim === undefined) return false;
+    const { outcome, state } = interim;
+    const joins =
+      known === undefined && state !== undefined ? { state: digestOf(bytes, state) } : interim.joins;
+    if (joins.task !== undefined)
+      tasks.add(joins.task, call.task === undefined ? call.targets : tasks.targetsOf(call.task));
+    if (outcome === 'input-required') begun.note(call, joins.state);
+    call.answer(outcome, { bytes, start, end, idStart, idEnd, joins, text: known?.text });
+    return true;
   }
 
   /** Nobody waits for the answer. */

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { AuditLog } from '../../../src/audit/log.ts';
 import type { Host } from '../../../src/control/host.ts';
 import { type Clock, clock } from '../../../src/os/clock.ts';
 import { processes } from '../../../src/os/processes.ts';
@@ -53,8 +54,8 @@ async function sessions(failing?: string, onResolve?: () => void, time: Clock = 
     if (event === failing) throw new Error('the disk is full');
     return records.push({ event, fields });
   };
-  const add = (event: string, fields: object, _durability: string, unwritten: () => void): void => {
-    if (event === failing) unwritten();
+  const add: AuditLog['add'] = (event, fields, _durability, unwritten, given) => {
+    if (event === failing) unwritten(new Error('the disk is full'), given as never);
     else append(event, fields);
   };
   const start: Partial<SessionsParts['start']> = {

@@ -1,5 +1,5 @@
 // What the gate of one server writes to the audit log. The record of what goes out is written before it goes: if it
-// throws, the caller lets nothing through.
+// throws, the caller lets nothing through. What has happened already is recorded as well, and nothing waits for that.
 //
 // A server can cause floods of records on purpose, so their rate is limited. What is allowed is never left out: it
 // waits (`pace`) before it is recorded and goes out. Equal refusals are counted for a while and written as one, and
@@ -10,15 +10,23 @@ import type { Log } from '../os/log.ts';
 import type { Profile } from '../profile/format.ts';
 import { BUDGETS } from './budgets.ts';
 
+export type GateEvent = 'egress.connect' | 'credential.use';
+
 /** Where records are written. Throws where they cannot be. */
 export interface EgressAudit {
-  append<Event extends 'egress.connect' | 'credential.use'>(
+  append<Event extends GateEvent>(
     event: Event,
     fields: Fields[Event],
     durability: Profile['audit']['durability'],
   ): unknown;
+  /** As `append`, for what has happened already: it may return before that is written. Where there is none, `append` is called. */
+  appendLater?<Event extends GateEvent>(
+    event: Event,
+    fields: Fields[Event],
+    durability: Profile['audit']['durability'],
+  ): void;
   /** As `AuditLog.add`; where there is none each record is written by itself. */
-  add?<Event extends 'egress.connect' | 'credential.use'>(
+  add?<Event extends GateEvent>(
     event: Event,
     fields: Fields[Event],
     durability: Profile['audit']['durability'],
@@ -78,6 +86,8 @@ interface Repeated {
 }
 
 type RefusedDestination = Omit<Destination, 'connection'> & Partial<Destination>;
+
+type Connect = Omit<Fields['egress.connect'], 'session' | 'profile' | 'call' | 'calls'>;
 
 type Use = Omit<Fields['credential.use'], 'session' | 'profile' | 'call' | 'calls'> & {
   readonly call?: string | null;
@@ -139,7 +149,10 @@ export class EgressLedger {
     const { target } = proxied ?? {};
     const judgement =
       proxied === undefined ? {} : target === undefined ? ({ judged: false } as const) : { target };
-    this.#connect({ ...destination, address, ...judgement, opened, outcome: 'open' });
+    this.#append(
+      'egress.connect',
+      this.#toConnect({ ...destination, address, ...judgement, opened, outcome: 'open' }),
+    );
     this.#open++;
   }
 
@@ -151,7 +164,7 @@ export class EgressLedger {
   ): void {
     const ms = Math.max(0, Math.round(totals.ms));
     this.#open--;
-    this.#try(() => this.#connect({ ...destination, address, ...totals, ms, outcome: 'closed' }));
+    this.#connected({ ...destination, address, ...totals, ms, outcome: 'closed' });
   }
 
   /** A connection that was allowed could not be made, or broke. Never throws. */
@@ -168,12 +181,12 @@ export class EgressLedger {
   /** A credential is about to be sent. Throws `audit-unwritable`. */
   recordUse(request: CredentialedRequest): void {
     this.#uses.spend(RECORDS_PER_USE);
-    this.#use({ ...request, action: 'use', outcome: 'sent' });
+    this.#append('credential.use', this.#toUse({ ...request, action: 'use', outcome: 'sent' }));
   }
 
   /** A host has answered a request that carried a credential. Never throws. */
   recordAnswer(request: CredentialedRequest, status: number): void {
-    this.#try(() => this.#use({ ...request, ...answerOf(status) }));
+    this.#used({ ...request, ...answerOf(status) });
   }
 
   /** As `recordAnswer`, in one write with the records that follow in the same piece: see `AuditLog.add`. */
@@ -189,7 +202,7 @@ export class EgressLedger {
 
   /** A request that carried a credential got no answer. Never throws. */
   recordNoAnswer(request: CredentialedRequest, reason: string): void {
-    this.#try(() => this.#use({ ...request, action: 'answer', outcome: 'lost', reason: truncate(reason) }));
+    this.#used({ ...request, action: 'answer', outcome: 'lost', reason: truncate(reason) });
   }
 
   /** A host has exchanged a refresh token for another one. Never throws. */
@@ -206,7 +219,7 @@ export class EgressLedger {
       port,
       ...(reason !== undefined && { reason: truncate(reason) }),
     };
-    this.#try(() => this.#use({ ...fields, action: 'exchange', outcome }));
+    this.#used({ ...fields, action: 'exchange', outcome });
   }
 
   /** A credential was not substituted. Never throws. */
@@ -215,7 +228,7 @@ export class EgressLedger {
     const count = this.#countToRecord(`withheld ${credential} ${host} ${port} ${method} ${reason}`);
     if (count === 0) return;
     const use = { ...request, action: 'use', outcome: 'refused', reason: truncate(reason) } as const;
-    this.#try(() => this.#use({ ...use, ...(count > 1 && { count }) }));
+    this.#used({ ...use, ...(count > 1 && { count }) });
   }
 
   /** Writes what was only counted so far. To be called when the gate closes. */
@@ -223,7 +236,7 @@ export class EgressLedger {
     let left = BUDGETS.closingRecords;
     for (const { count, write } of this.#recent.values()) {
       if (count === 0) continue;
-      if (write !== undefined && left-- > 0) this.#try(() => write(count));
+      if (write !== undefined && left-- > 0) write(count);
       else this.#unreported += count;
     }
     this.#recent.clear();
@@ -234,10 +247,10 @@ export class EgressLedger {
     const { host, port } = destination;
     const fields = { outcome, reason: truncate(reason) };
     const count = this.#countToRecord(`${outcome} ${host} ${port} ${reason}`, (count) =>
-      this.#connect({ host, port, ...fields, count }),
+      this.#connected({ host, port, ...fields, count }),
     );
     if (count === 0) return;
-    this.#try(() => this.#connect({ ...destination, ...fields, ...(count > 1 && { count }) }));
+    this.#connected({ ...destination, ...fields, ...(count > 1 && { count }) });
   }
 
   /**
@@ -274,21 +287,37 @@ export class EgressLedger {
     this.#reported = this.#parts.clock.monotonic();
     if (count === 0) return;
     const reason = 'more refusals like those before';
-    this.#try(() => this.#connect({ host: '', port: 0, outcome: 'refused', reason, count }));
+    this.#connected({ host: '', port: 0, outcome: 'refused', reason, count });
   }
 
-  #connect(fields: Omit<Fields['egress.connect'], 'session' | 'profile' | 'call' | 'calls'>): void {
-    const { profile, audit, durability } = this.#parts;
-    audit.append(
-      'egress.connect',
-      { ...this.#session(), profile, ...callsFields(this.#parts.calls()), ...fields },
-      durability,
-    );
+  /** Something happened to a connection. Never throws. */
+  #connected(connect: Connect): void {
+    this.#appendLater('egress.connect', this.#toConnect(connect));
   }
 
-  #use(use: Use): void {
+  /** Something happened to a use. Never throws. */
+  #used(use: Use): void {
+    this.#appendLater('credential.use', this.#toUse(use));
+  }
+
+  #append<Event extends GateEvent>(event: Event, fields: Fields[Event]): void {
     const { audit, durability } = this.#parts;
-    audit.append('credential.use', this.#toUse(use), durability);
+    audit.append(event, fields, durability);
+  }
+
+  #appendLater<Event extends GateEvent>(event: Event, fields: Fields[Event]): void {
+    const { audit, durability } = this.#parts;
+    try {
+      if (audit.appendLater === undefined) audit.append(event, fields, durability);
+      else audit.appendLater(event, fields, durability);
+    } catch (error) {
+      this.#unwritten(error);
+    }
+  }
+
+  #toConnect(connect: Connect): Fields['egress.connect'] {
+    const { profile, calls } = this.#parts;
+    return { ...this.#session(), profile, ...callsFields(calls()), ...connect };
   }
 
   #toUse({ path, call, ...fields }: Use): Fields['credential.use'] {
@@ -304,14 +333,6 @@ export class EgressLedger {
   #session(): { session?: string } {
     const { session } = this.#parts;
     return session === undefined ? {} : { session };
-  }
-
-  #try(write: () => void): void {
-    try {
-      write();
-    } catch (error) {
-      this.#unwritten(error);
-    }
   }
 
   /** The event has happened already; nothing new passes while the log cannot be written. */

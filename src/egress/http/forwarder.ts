@@ -137,8 +137,8 @@ export class Forwarder {
       const sent = body.send(to);
       // A host may respond before it has read everything; a request that was refused midway has no response.
       const incoming = await Promise.race([response, sent.then(() => response)]);
-      context.recordAnswer(incoming.status);
       this.reportStatus(context, incoming.status, destination.host);
+      context.recordAnswer(incoming.status);
       if ('socket' in incoming) {
         await hooks.switchProtocols?.(incoming);
         return;

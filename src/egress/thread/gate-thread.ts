@@ -20,6 +20,7 @@ import {
   fromThreadError,
   type GateData,
   type GateNumber,
+  type GateRecord,
   reveal,
   type StandingAnswers,
   type StandingCall,
@@ -29,7 +30,7 @@ import {
 } from './protocol.ts';
 import { SecretMirror } from './secret-mirror.ts';
 import type { ThreadWays } from './serve.ts';
-import { answerCalls } from './standing.ts';
+import { FromGates } from './standing.ts';
 import { type GateState, ThreadGate, type ThreadLink } from './thread-gate.ts';
 
 /** Locks that tell when they have changed. */
@@ -92,6 +93,7 @@ interface Opened {
 export class GateThread implements AsyncDisposable {
   readonly #parts: GateThreadParts;
   readonly #worker: Worker;
+  readonly #fromGates: FromGates;
   readonly #calls = new OpenCalls();
   readonly #gates = new Map<GateNumber, Opened>();
   readonly #handed: HandedDescriptors;
@@ -120,14 +122,15 @@ export class GateThread implements AsyncDisposable {
       env: {},
     });
     this.#worker.unref();
-    answerCalls({ port: port1, answered }, (call) => this.#stand(call));
-    port1.unref();
-    this.#worker.on('message', (message: FromThread) => this.#receive(message));
+    this.#fromGates = new FromGates(
+      { port: port1, answered },
+      { receive: (message) => this.#receive(message), answer: (call) => this.#stand(call) },
+    );
     this.#worker.on('error', (error) =>
       parts.log.error({ error: String(error) }, 'the thread of the gates has failed'),
     );
     this.#worker.on('exit', () => {
-      port1.close();
+      this.#fromGates.end();
       this.#end();
       this.#exited.resolve();
     });
@@ -184,6 +187,11 @@ export class GateThread implements AsyncDisposable {
     await this.#call((call) => ({ type: 'checkNode', call }));
   }
 
+  /** Takes what the thread has sent already, and this one has not taken yet. */
+  catchUp(): void {
+    this.#fromGates.catchUp();
+  }
+
   /** Ends the thread, with all that is open in it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isAlive = false;
@@ -194,12 +202,16 @@ export class GateThread implements AsyncDisposable {
   #forget(gate: GateNumber): void {
     this.#gates.get(gate)?.watch[Symbol.dispose]();
     this.#gates.delete(gate);
+    if (this.#isAlive) this.#post({ type: 'settled', gate });
   }
 
   #receive(message: FromThread): void {
     switch (message.type) {
       case 'reply':
         this.#calls.settle(message);
+        break;
+      case 'record':
+        this.#record(message);
         break;
       case 'question': {
         const opened = this.#gates.get(message.gate);
@@ -240,6 +252,7 @@ export class GateThread implements AsyncDisposable {
   }
 
   #stand(call: StandingCall): StandingAnswers[keyof StandingAnswers] {
+    if (call.type === 'taken') return undefined;
     const opened = this.#gates.get(call.gate);
     if (opened === undefined) throw fromThreadError(GATE_CLOSED);
     const { parts, state } = opened;
@@ -247,7 +260,7 @@ export class GateThread implements AsyncDisposable {
       case 'locks':
         return { locked: parts.guards.locked, revoked: parts.guards.revokedNames };
       case 'append':
-        this.#append(parts, call);
+        this.#letOut(parts, call);
         return undefined;
       case 'secrets':
         state.mirror.set(reveal(call.values), call.placeholders);
@@ -262,18 +275,26 @@ export class GateThread implements AsyncDisposable {
   }
 
   /** Looks at the locks once more: the thread may have looked before they were set. */
-  #append(
-    { data, calls, audit, guards }: ThreadGateParts,
-    record: Extract<StandingCall, { type: 'append' }>,
-  ): void {
+  #letOut(parts: ThreadGateParts, record: GateRecord): void {
     if (record.event === 'credential.use') {
-      const { action, outcome, credential } = record.fields;
-      const leaves = action === 'use' && outcome === 'sent';
-      if (leaves && guards.locked) throw new WarderError('locked', 'all credentials are locked');
-      if (leaves && guards.isRevoked(credential))
+      const { credential } = record.fields;
+      if (parts.guards.locked) throw new WarderError('locked', 'all credentials are locked');
+      if (parts.guards.isRevoked(credential))
         throw new WarderError('credential-revoked', `the credential "${credential}" is revoked`);
-      audit.append(record.event, { ...callsFields(calls()), ...record.fields }, data.durability);
-    } else audit.append(record.event, { ...callsFields(calls()), ...record.fields }, data.durability);
+    }
+    append(parts, record);
+  }
+
+  /** It has happened, and nothing new passes while the log cannot be written. */
+  #record({ gate, ...record }: Extract<FromThread, { type: 'record' }>): void {
+    const opened = this.#gates.get(gate);
+    try {
+      if (opened === undefined) throw fromThreadError(GATE_CLOSED);
+      append(opened.parts, record);
+    } catch (error) {
+      const { session } = record.fields;
+      this.#parts.log.error({ session, error: String(error) }, 'the audit log cannot be written');
+    }
   }
 
   #call<Message extends Answered>(make: (call: CallNumber) => Message): Promise<Answers[Message['type']]> {
@@ -308,6 +329,15 @@ export class GateThread implements AsyncDisposable {
       state.lost.resolve();
     }
   }
+}
+
+/** With the tool calls in flight. */
+function append({ data, calls, audit }: ThreadGateParts, record: GateRecord): void {
+  const { durability } = data;
+  const flight = callsFields(calls());
+  if (record.event === 'credential.use')
+    audit.append(record.event, { ...flight, ...record.fields }, durability);
+  else audit.append(record.event, { ...flight, ...record.fields }, durability);
 }
 
 function endedError(): WarderError {

@@ -2,11 +2,13 @@
 // a type below, and whoever reads it handles each type (`unhandled`). Values of credentials are in `Concealed` alone.
 //
 // Three ways: what the main thread sends; what the gates' thread sends, and does not wait for; and what it stands still for
-// until it is answered (`StandingCall`). The main thread never waits for the other.
+// until it is answered (`StandingCall`). The latter two go by one port (`standing.ts`), so that they arrive in their order. The
+// main thread never waits for the other.
 import type { Fields } from '../../audit/events.ts';
 import type { Confirmation, CredentialUse } from '../../credential/confirmation.ts';
 import { EXIT, WarderError } from '../../errors.ts';
 import type { CredentialSource, ProfileCredential } from '../../profile/credential.ts';
+import type { GateEvent } from '../ledger.ts';
 import type { RefreshOutcome } from '../refresh.ts';
 import { EgressRefusal } from '../refusal.ts';
 
@@ -106,6 +108,8 @@ export type ToThread =
     }
   | { readonly type: 'close'; readonly call: CallNumber; readonly gate: GateNumber }
   | { readonly type: 'checkNode'; readonly call: CallNumber }
+  /** A gate is closed, or was not opened, and all that was sent of it has arrived. */
+  | { readonly type: 'settled'; readonly gate: GateNumber }
   | Reply;
 
 /** A message that is answered. */
@@ -142,6 +146,8 @@ export interface CurrentValue {
 /** From the gates' thread. */
 export type FromThread =
   | Reply
+  /** Something has happened: its record. */
+  | ({ readonly type: 'record'; readonly gate: GateNumber } & GateRecord)
   | {
       readonly type: 'question';
       readonly call: CallNumber;
@@ -186,12 +192,12 @@ export type FromThread =
 
 /** A record of a gate, without the tool calls in flight. */
 export type GateRecord = {
-  [Event in 'egress.connect' | 'credential.use']: { readonly event: Event; readonly fields: Fields[Event] };
-}['egress.connect' | 'credential.use'];
+  [Event in GateEvent]: { readonly event: Event; readonly fields: Fields[Event] };
+}[GateEvent];
 
 /** What the gates' thread stands still for. */
 export type StandingCall =
-  /** Writes a record, with the tool calls in flight. */
+  /** Writes the record of what is let out once it is written. */
   | ({ readonly type: 'append'; readonly gate: GateNumber } & GateRecord)
   /** The values that must not reach the server, and their placeholders, in the order of the credentials. */
   | {
@@ -202,7 +208,16 @@ export type StandingCall =
     }
   | { readonly type: 'locks'; readonly gate: GateNumber }
   | { readonly type: 'known'; readonly gate: GateNumber; readonly use: CredentialUse }
-  | { readonly type: 'connectionId'; readonly gate: GateNumber };
+  | { readonly type: 'connectionId'; readonly gate: GateNumber }
+  /** Waits until all that was sent before has been taken. */
+  | { readonly type: 'taken' };
+
+/** What is sent at one time. */
+export interface Sent {
+  readonly messages: readonly FromThread[];
+  /** After these. */
+  readonly call: StandingCall | undefined;
+}
 
 export interface StandingAnswers {
   append: undefined;
@@ -210,6 +225,7 @@ export interface StandingAnswers {
   locks: { readonly locked: boolean; readonly revoked: readonly string[] };
   known: Confirmation | undefined;
   connectionId: string;
+  taken: undefined;
 }
 
 export function conceal(texts: readonly string[]): Concealed {

@@ -5,7 +5,6 @@ import { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import type { parentPort } from 'node:worker_threads';
 import type { Confirmations, CredentialUse } from '../../credential/confirmation.ts';
-import type { UseCounts } from '../../credential/sealed.ts';
 import type { UsageLocks } from '../../credential/usage.ts';
 import { processClock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
@@ -17,8 +16,6 @@ import { OpenCalls, outcomeOf } from './open-calls.ts';
 import {
   type CallNumber,
   conceal,
-  concealedIn,
-  type FromThread,
   type GateData,
   type GateFacts,
   type GateNumber,
@@ -33,7 +30,8 @@ import {
   unhandled,
 } from './protocol.ts';
 import { ThreadRefreshes } from './refreshes.ts';
-import { type StandingCaller, type StandingWay, standingCaller } from './standing.ts';
+import { SessionUses } from './session-uses.ts';
+import { type StandingWay, ToMain } from './standing.ts';
 
 /** What both threads share. */
 export interface ThreadWays {
@@ -45,7 +43,7 @@ export interface ThreadWays {
 }
 
 export interface ServeParts extends ThreadWays {
-  /** To the main thread. */
+  /** What the main thread sends. */
   readonly port: NonNullable<typeof parentPort>;
   /** How a gate reaches hosts, and the authorities that it verifies them against. */
   readonly outbound: (
@@ -56,12 +54,6 @@ export interface ServeParts extends ThreadWays {
   readonly checkNode: (data?: GateData) => Promise<void>;
 }
 
-/** How often a session has used its credentials, over all its gates. */
-interface SessionUses {
-  readonly counts: Map<string, number>;
-  gates: number;
-}
-
 /** Answers the main thread's messages from now on. */
 export function serveGates(parts: ServeParts): void {
   const thread = new Thread(parts);
@@ -70,20 +62,20 @@ export function serveGates(parts: ServeParts): void {
 
 class Thread {
   readonly #parts: ServeParts;
-  readonly #stand: StandingCaller;
+  readonly #main: ToMain;
   readonly #questions = new OpenCalls();
-  readonly #gates = new Map<GateNumber, { readonly gate: SessionGate; readonly session: string }>();
-  readonly #uses = new Map<string, SessionUses>();
+  readonly #gates = new Map<GateNumber, SessionGate>();
+  readonly #uses = new SessionUses((message) => this.#main.keep(message));
   readonly #log: Log;
 
   constructor(parts: ServeParts) {
     this.#parts = parts;
-    this.#stand = standingCaller(parts.standing);
+    this.#main = new ToMain(parts.standing);
     this.#log = {
-      debug: (fields, message) => this.#post({ type: 'log', level: 'debug', fields, message }),
-      info: (fields, message) => this.#post({ type: 'log', level: 'info', fields, message }),
-      warn: (fields, message) => this.#post({ type: 'log', level: 'warn', fields, message }),
-      error: (fields, message) => this.#post({ type: 'log', level: 'error', fields, message }),
+      debug: (fields, message) => this.#main.send({ type: 'log', level: 'debug', fields, message }),
+      info: (fields, message) => this.#main.send({ type: 'log', level: 'info', fields, message }),
+      warn: (fields, message) => this.#main.send({ type: 'log', level: 'warn', fields, message }),
+      error: (fields, message) => this.#main.send({ type: 'log', level: 'error', fields, message }),
     };
   }
 
@@ -98,13 +90,13 @@ class Thread {
       case 'update': {
         const values = reveal(message.values);
         const fresh = message.credentials.map((one, at) => ({ ...one, value: values[at] ?? '' }));
-        this.#answer(message.call, () => this.#gates.get(message.gate)?.gate.update(fresh));
+        this.#answer(message.call, () => this.#gates.get(message.gate)?.update(fresh));
         break;
       }
       case 'disconnect':
         this.#answer(
           message.call,
-          () => this.#gates.get(message.gate)?.gate.gate.disconnect(message.credential) ?? 0,
+          () => this.#gates.get(message.gate)?.gate.disconnect(message.credential) ?? 0,
         );
         break;
       case 'close':
@@ -112,6 +104,9 @@ class Thread {
         break;
       case 'checkNode':
         void outcomeOf(this.#parts.checkNode()).then((outcome) => this.#reply(message.call, outcome));
+        break;
+      case 'settled':
+        this.#uses.settled(message.gate);
         break;
       case 'reply':
         this.#questions.settle(message);
@@ -129,30 +124,31 @@ class Thread {
       ...data,
       ...this.#parts.outbound(data, proxy),
       credentials,
-      uses: this.#usesOf(number, data),
+      uses: this.#uses.open(number, data.session, data.uses),
       audit: this.#auditOf(number),
       guards: this.#locksOf(number),
       refreshes: new ThreadRefreshes({
         begin: (credential) => this.#ask(number, { ask: 'refresh', credential }),
         exchange: (turn, value) => this.#ask(number, { ask: 'exchange', turn, value }).answer,
-        end: (call) => this.#post({ type: 'withdraw', call }),
+        end: (call) => this.#main.send({ type: 'withdraw', call }),
         log: this.#log,
       }),
       confirmations: this.#confirmationsOf(number),
       admission: async () => void (await this.#ask(number, { ask: 'admission' }).answer),
       checkNode: () => this.#parts.checkNode(data),
       onCredentialResponse: ({ name, version }, status, host) =>
-        this.#post({ type: 'answered', gate: number, credential: { name, version }, status, host }),
-      onRefused: (host, port, reason) => this.#post({ type: 'refused', gate: number, host, port, reason }),
+        this.#main.sendSoon({ type: 'answered', gate: number, credential: { name, version }, status, host }),
+      onRefused: (host, port, reason) =>
+        this.#main.send({ type: 'refused', gate: number, host, port, reason }),
       onSecrets: () => this.#tellSecrets(number),
-      onLongest: (ms) => this.#post({ type: 'longest', gate: number, ms }),
-      nextConnectionId: () => this.#stand({ type: 'connectionId', gate: number }),
+      onLongest: (ms) => this.#main.send({ type: 'longest', gate: number, ms }),
+      nextConnectionId: () => this.#main.stand({ type: 'connectionId', gate: number }),
       // The main thread adds them.
       calls: () => [],
       clock: processClock,
       log: this.#log,
     });
-    this.#gates.set(number, { gate, session: data.session });
+    this.#gates.set(number, gate);
     this.#tellSecrets(number);
     return { placeholders: gate.sealed.environment(), certificate: gate.authority?.certificate };
   }
@@ -166,12 +162,12 @@ class Thread {
       socket = pausedSocket(descriptor);
     } catch {
       closeSync(descriptor);
-      this.#post({ type: 'ended', gate });
+      this.#main.send({ type: 'ended', gate });
       return;
     }
-    socket.once('close', () => this.#post({ type: 'ended', gate }));
+    socket.once('close', () => this.#main.send({ type: 'ended', gate }));
     // A fault in one connection ends that one, and no other session's.
-    open.gate.gate.admit(socket, host, port).catch((error: unknown) => {
+    open.gate.admit(socket, host, port).catch((error: unknown) => {
       this.#log.error({ error: String(error) }, 'a connection broke');
       socket.destroy();
     });
@@ -180,32 +176,16 @@ class Thread {
   /** Settles when the ends of its connections are on record. */
   async #close(number: GateNumber): Promise<void> {
     const open = this.#gates.get(number);
-    if (open === undefined) return;
-    const closed = open.gate.close();
     this.#gates.delete(number);
-    const uses = this.#uses.get(open.session);
-    if (uses !== undefined && --uses.gates === 0) this.#uses.delete(open.session);
-    await closed;
-  }
-
-  /** The counts of a session: those of its other gates where there are any, which may know of more. */
-  #usesOf(gate: GateNumber, { session, uses }: GateData): UseCounts {
-    const known = this.#uses.get(session) ?? { counts: new Map(uses), gates: 0 };
-    known.gates += 1;
-    this.#uses.set(session, known);
-    const { counts } = known;
-    return {
-      get: (variable) => counts.get(variable),
-      set: (variable, count) => {
-        this.#post({ type: 'used', gate, variable, count });
-        return counts.set(variable, count);
-      },
-    };
+    await open?.close();
   }
 
   #auditOf(gate: GateNumber): EgressAudit {
     return {
-      append: (event, fields) => this.#stand({ type: 'append', gate, ...({ event, fields } as GateRecord) }),
+      append: (event, fields) =>
+        this.#main.stand({ type: 'append', gate, ...({ event, fields } as GateRecord) }),
+      appendLater: (event, fields) =>
+        this.#main.send({ type: 'record', gate, ...({ event, fields } as GateRecord) }),
     };
   }
 
@@ -216,7 +196,7 @@ class Thread {
     const current = (): StandingAnswers['locks'] => {
       const now = Atomics.load(this.#parts.locks, 0);
       if (now !== seen) {
-        state = this.#stand({ type: 'locks', gate });
+        state = this.#main.stand({ type: 'locks', gate });
         seen = now;
       }
       return state;
@@ -231,10 +211,10 @@ class Thread {
 
   #confirmationsOf(gate: GateNumber): Confirmations {
     return {
-      known: (use: CredentialUse) => this.#stand({ type: 'known', gate, use }),
+      known: (use: CredentialUse) => this.#main.stand({ type: 'known', gate, use }),
       ask: (use) => {
         const { call, answer } = this.#ask(gate, { ask: 'confirmation', use });
-        return { outcome: answer, withdraw: () => this.#post({ type: 'withdraw', call }) };
+        return { outcome: answer, withdraw: () => this.#main.send({ type: 'withdraw', call }) };
       },
     };
   }
@@ -242,8 +222,8 @@ class Thread {
   #tellSecrets(number: GateNumber): void {
     const open = this.#gates.get(number);
     if (open === undefined) return;
-    const { secrets } = open.gate.sealed;
-    this.#stand({
+    const { secrets } = open.sealed;
+    this.#main.stand({
       type: 'secrets',
       gate: number,
       values: conceal(secrets.map(({ value }) => value)),
@@ -255,7 +235,7 @@ class Thread {
     gate: GateNumber,
     question: Asked,
   ): { readonly call: CallNumber; readonly answer: Promise<QuestionAnswers[Asked['ask']]> } {
-    return this.#questions.make((call) => this.#post({ type: 'question', call, gate, question }));
+    return this.#questions.make((call) => this.#main.send({ type: 'question', call, gate, question }));
   }
 
   #answer(call: CallNumber, work: () => unknown): void {
@@ -263,11 +243,7 @@ class Thread {
   }
 
   #reply(call: CallNumber, outcome: Outcome<unknown>): void {
-    this.#post({ type: 'reply', call, outcome });
-  }
-
-  #post(message: FromThread): void {
-    this.#parts.port.postMessage(message, concealedIn(message));
+    this.#main.send({ type: 'reply', call, outcome });
   }
 }
 

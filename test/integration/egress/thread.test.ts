@@ -6,6 +6,8 @@ import type * as net from 'node:net';
 import { join } from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
+import type { FromThread } from '../../../src/egress/thread/protocol.ts';
+import { FromGates, MOST_WAITING } from '../../../src/egress/thread/standing.ts';
 import { FakeConfirmations } from '../../fixtures/confirmations.ts';
 import { readToEnd, startThread, TestGate } from '../../fixtures/gate.ts';
 
@@ -154,14 +156,90 @@ test('time in which the main thread stood still is not held against the thread [
   await thread.thread[Symbol.asyncDispose]();
 });
 
+/** A thread that runs `program` with a way to the main thread, `main`, and what the main thread got of it. */
+function tellingThread(program: string) {
+  const { port1, port2 } = new MessageChannel();
+  const answered = new Int32Array(new SharedArrayBuffer(4));
+  const seen: unknown[] = [];
+  const from = new FromGates(
+    { port: port1, answered },
+    {
+      receive: (message) => seen.push(message),
+      answer(call) {
+        seen.push(call);
+        return undefined;
+      },
+    },
+  );
+  const file = join(import.meta.dirname, '../../../src/egress/thread/standing.ts');
+  const worker = new Worker(
+    `const { workerData } = require('node:worker_threads');
+    import(${JSON.stringify(file)}).then(({ ToMain }) => {
+      const main = new ToMain(workerData);
+      const ended = (gate) => ({ type: 'ended', gate });
+      ${program}
+    });`,
+    { eval: true, execArgv: [], workerData: { port: port2, answered }, transferList: [port2] },
+  );
+  return { worker, from, seen };
+}
+
+test('what the thread sends arrives in its order, what it stands still for among it [W-EGR-17]', async () => {
+  const { worker, from, seen } = tellingThread(`
+    main.keep(ended(1));
+    main.sendSoon(ended(2));
+    main.stand({ type: 'locks', gate: 3 });
+    main.sendSoon(ended(4));
+    main.send(ended(5));
+    main.keep(ended(6));
+    main.sendSoon(ended(7));`);
+  await expect.poll(() => seen).toHaveLength(7);
+  expect(seen.map((message) => (message as { gate: number }).gate)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  await worker.terminate();
+  from.end();
+});
+
+test('a flood of messages does not grow the main thread: the other stands still until they are taken [W-EGR-7] [W-AUDIT-17]', async () => {
+  const { worker, from, seen } = tellingThread(`
+    for (let gate = 0; gate < 5000; gate++) main.send(ended(gate));
+    main.stand({ type: 'locks', gate: 5000 });`);
+  await expect.poll(() => seen.at(-1)).toEqual({ type: 'locks', gate: 5000 });
+  const waits = seen.flatMap((message, at) => ((message as FromThread).type === 'ended' ? [] : [at]));
+  expect(waits.length).toBeGreaterThan(5000 / (MOST_WAITING + 1) - 1);
+  for (const [index, at] of waits.entries())
+    expect(at - (waits[index - 1] ?? -1)).toBeLessThanOrEqual(MOST_WAITING + 2);
+  await worker.terminate();
+  from.end();
+});
+
+test('what a thread has sent before it ends is taken, but for what it still stood for [W-EGR-17] [W-AUDIT-5]', async () => {
+  const sent = new Int32Array(new SharedArrayBuffer(4));
+  const { worker, from, seen } = tellingThread(`
+    require('node:worker_threads').parentPort.once('message', (sent) => {
+      for (const gate of [1, 2, 3]) main.send(ended(gate));
+      Atomics.add(sent, 0, 1);
+      Atomics.notify(sent, 0);
+      main.stand({ type: 'locks', gate: 4 });
+    });
+    main.send(ended(0));`);
+  await expect.poll(() => seen).toHaveLength(1);
+  worker.postMessage(sent);
+  // Nothing is taken until it is ended.
+  Atomics.wait(sent, 0, 0);
+  const end = worker.terminate();
+  from.end();
+  expect(seen).toEqual([0, 1, 2, 3].map((gate) => ({ type: 'ended', gate })));
+  expect(await end).toBe(1);
+});
+
 test('a thread that is ended while it stands still ends all the same [W-EGR-17] [W-EGR-19]', async () => {
   const { port1, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(4));
   const standing = join(import.meta.dirname, '../../../src/egress/thread/standing.ts');
   const program = `
     const { workerData } = require('node:worker_threads');
-    import(${JSON.stringify(standing)}).then(({ standingCaller }) =>
-      standingCaller(workerData)({ type: 'locks', gate: 1 }));`;
+    import(${JSON.stringify(standing)}).then(({ ToMain }) =>
+      new ToMain(workerData).stand({ type: 'locks', gate: 1 }));`;
   const worker = new Worker(program, {
     eval: true,
     execArgv: [],
@@ -169,7 +247,18 @@ test('a thread that is ended while it stands still ends all the same [W-EGR-17] 
     transferList: [port2],
   });
   const [asked] = await once(port1, 'message');
-  expect(asked).toEqual({ type: 'locks', gate: 1 });
+  expect(asked).toEqual({ messages: [], call: { type: 'locks', gate: 1 } });
   expect(await worker.terminate()).toBe(1);
   port1.close();
+});
+
+test('a gate that is opened while another of its session closes goes on counting uses [W-SEAL-5]', async () => {
+  const limits = { maxUses: 2 };
+  await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, limits });
+  expect(await say(gate)).toMatch(/^HTTP\/1.1 200 /);
+  await gate.reopen();
+  expect(await say(gate)).toMatch(/^HTTP\/1.1 200 /);
+  await gate.reopen();
+  expect(await say(gate)).toMatch(/^HTTP\/1.1 403 /);
+  expect(gate.upstream.requests).toHaveLength(2);
 });

@@ -2,6 +2,7 @@
 // sandbox. Data: of npm from running them through the gate (`scripts/servers`, whose table is in the README), else from the code
 // of the package. A server that is not here is imported all the same, but its secrets cannot be sealed.
 import { parseHost, parseNetworkHost } from '../profile/host.ts';
+import { nonHttpsProtocol } from '../profile/remote-checks.ts';
 
 /** What is known of a package. */
 export interface KnownServer {
@@ -203,12 +204,19 @@ export function knownServer(registry: keyof typeof known | 'mcpb', name: string)
 
 /** The hosts that a server's secrets are sealed for, with these variables. */
 export function knownHosts({ hosts = [] }: KnownServer, env: Readonly<Record<string, string>>): string[] {
-  return [...new Set(hosts.flatMap((entry) => fillIn(entry, env, parseHost) ?? []))];
+  return [...new Set(hosts.flatMap((entry) => fillIn(entry, env, requireTls) ?? []))];
 }
 
 /** What it reaches beside them, as entries of `sandbox.network`. */
 export function knownReach({ reaches = [] }: KnownServer, env: Readonly<Record<string, string>>): string[] {
   return [...new Set(reaches.flatMap((entry) => fillIn(entry, env, parseNetworkHost) ?? []))];
+}
+
+/** Throws RangeError for what is no host, or has the port of a protocol without TLS: a profile seals nothing for such. */
+function requireTls(host: string): void {
+  const { port } = parseHost(host);
+  if (port !== undefined && nonHttpsProtocol(port) !== undefined)
+    throw new RangeError(`"${host}" has no TLS`);
 }
 
 /** An entry with its variables filled in; undefined if that comes to no host. */

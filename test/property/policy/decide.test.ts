@@ -56,6 +56,25 @@ test('W-POL-3 adding a deny never allows more', () => {
   );
 });
 
+test('W-POL-5 a prompt is decided on as a tool of the same rules would be, whatever the rules for others say', () => {
+  fc.assert(
+    fc.property(policy, policy, rules, name, (one, other, own, of) => {
+      const about = { name: of, method: 'prompts/get' };
+      const asTool = decide(
+        { ...one, methods: {}, tools: own },
+        { kind: 'tools', name: of, method: 'tools/call' },
+      );
+      const asPrompt = decide(
+        { ...other, default: one.default, methods: {}, prompts: own },
+        { kind: 'prompts', ...about },
+      );
+      expect(asPrompt.decision).toBe(asTool.decision);
+      expect(asPrompt.rule).toBe(asTool.rule.replace('policy.tools.', 'policy.prompts.'));
+    }),
+    { numRuns },
+  );
+});
+
 test('W-POL-6 adding an allow for methods allows nothing that another key governs', () => {
   fc.assert(
     fc.property(policy, pattern, subject, (before, allowed, about) => {

@@ -8,7 +8,7 @@ import {
 } from '../../../src/remote/oauth/authorization.ts';
 import { findAuthorizationServer } from '../../../src/remote/oauth/authorization-server.ts';
 import { parseChallenge } from '../../../src/remote/oauth/challenge.ts';
-import { registrationFits } from '../../../src/remote/oauth/registration.ts';
+import { chooseRegistration, registrationFits } from '../../../src/remote/oauth/registration.ts';
 import { findResource, isResourceOf } from '../../../src/remote/oauth/resource-metadata.ts';
 import { urlProblem } from '../../../src/remote/oauth/secure-url.ts';
 import { foreignHosts, ownerOf, recordServer } from '../../../src/remote/oauth/server-record.ts';
@@ -19,6 +19,7 @@ import {
   RESOURCE,
   scripted,
   serverMetadata,
+  serverOf,
   unsignedJwt,
 } from '../../fixtures/remote/oauth.ts';
 
@@ -295,6 +296,39 @@ test('W-AUTH-4 a URL that may be used is read alike by everybody', () => {
       expect(new URL(`https://${authority}`).host).toBe(url.host);
       expect(authority).not.toMatch(/[@\\%]/);
     }),
+    runs,
+  );
+});
+
+test('W-AUTH-9 a metadata document is a client only where the server says that it takes such, and public clients', () => {
+  const methods = fc.option(
+    fc.subarray(['none', 'client_secret_basic', 'private_key_jwt', 'NONE', 'none ']),
+    {
+      nil: undefined,
+    },
+  );
+  fc.assert(
+    fc.property(
+      fc.boolean(),
+      methods,
+      fc.option(near('https://client.example/warder.json'), { nil: undefined }),
+      fc.boolean(),
+      (clientIdMetadataDocuments, tokenAuthMethods, metadataDocument, customRedirect) => {
+        const server = serverOf({ clientIdMetadataDocuments, tokenAuthMethods });
+        const wish = { ...(metadataDocument !== undefined && { metadataDocument }), customRedirect };
+        if (chooseRegistration(server, wish) !== 'metadata-document') return;
+        expect(clientIdMetadataDocuments).toBe(true);
+        expect(tokenAuthMethods).toContain('none');
+        const url = new URL(metadataDocument ?? '');
+        expect([url.protocol, url.href, url.username, url.hash]).toEqual([
+          'https:',
+          metadataDocument,
+          '',
+          '',
+        ]);
+        expect(url.pathname.length).toBeGreaterThan(1);
+      },
+    ),
     runs,
   );
 });

@@ -99,6 +99,8 @@ test('W-HOST-29 what a variable holds names one host with TLS, or none', () => {
     'a b',
     'example.com/',
     'example.com#',
+    'git.acme.example:80',
+    'https://git.acme.example:5432/',
     'https://',
     '$HOST',
     'x'.repeat(300),

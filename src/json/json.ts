@@ -93,9 +93,13 @@ export const BROKEN = 0;
 
 /**
  * Goes on within a string, up to `until` or a few bytes beyond. Returns the index after its closing quote; `~i` if it
- * has not ended, and goes on at `i`; or `BROKEN`.
+ * has not ended, and goes on at `i`; or `BROKEN`. `passed`: bytes of it before that had no end.
  */
-export function skipStringUntil(bytes: Buffer, at: number, until: number, end: number): number {
+export function skipStringUntil(bytes: Buffer, at: number, until: number, end: number, passed = 0): number {
+  if (passed >= CAPACITY) {
+    const marks = stringMarks();
+    if (marks !== undefined) return skipVeryLong(marks, bytes, at, until, end, CAPACITY);
+  }
   let i = at;
   let long = i + LONG;
   let veryLong = i + VERY_LONG;
@@ -125,9 +129,16 @@ export function skipStringUntil(bytes: Buffer, at: number, until: number, end: n
 }
 
 /** As `skipStringUntil`, by vectors. */
-function skipVeryLong(marks: StringMarks, bytes: Buffer, at: number, until: number, end: number): number {
+function skipVeryLong(
+  marks: StringMarks,
+  bytes: Buffer,
+  at: number,
+  until: number,
+  end: number,
+  first: number = FIRST,
+): number {
   let i = at;
-  for (let size = FIRST; i < until; size = Math.min(2 * size, CAPACITY)) {
+  for (let size = first; i < until; size = Math.min(2 * size, CAPACITY)) {
     const from = i;
     const to = Math.min(until, from + size);
     const count = marks.count(bytes, from, to);

@@ -110,6 +110,8 @@ export class LineScan {
   #wanted = NO_KEY;
   #valueStart = 0;
   #nameStart = 0;
+  /** Where the string began that is read, a value or a name. */
+  #textStart = 0;
   readonly #found: (Member | undefined)[] = WANTED.map(() => undefined);
   /** The names in `params`. */
   #names: OpenNames | undefined;
@@ -247,6 +249,7 @@ export class LineScan {
     if (this.#depth === 1) this.#outerStart = this.#at;
     else if (this.#depth === 2) this.#valueStart = this.#at;
     if (byte === QUOTE) {
+      this.#textStart = this.#at;
       this.#at++;
       this.#next = TEXT;
     } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
@@ -307,12 +310,13 @@ export class LineScan {
 
   #openName(byte: number): void {
     this.#nameStart = this.#at;
+    this.#textStart = this.#at;
     this.#at++;
     this.#next = byte === QUOTE ? NAME : FAULTY;
   }
 
   #readText(until: number): void {
-    const after = skipStringUntil(this.#bytes, this.#at, until, this.#end);
+    const after = skipStringUntil(this.#bytes, this.#at, until, this.#end, this.#at - this.#textStart);
     if (after === BROKEN) this.#next = FAULTY;
     else if (after < 0) this.#at = ~after;
     else {

@@ -38,8 +38,8 @@ export class Output implements Reader {
   }
 
   room(): Buffer {
-    // What waits comes first: only then is the next what follows it.
-    const room = this.#flowing && this.#buffered.length === 0 ? this.#on?.room?.() : undefined;
+    // What waits comes first: only then is the next what follows it. In a pause it is too, whenever it is read.
+    const room = this.#buffered.length === 0 ? this.#on?.room?.() : undefined;
     if (room !== undefined) return room;
     this.#blocks ??= new ReadBlocks();
     return this.#blocks.room();
@@ -55,7 +55,10 @@ export class Output implements Reader {
     this.#flow();
   }
 
-  /** Adds bytes as if the pipe had brought them. After its end they still reach whoever listens. */
+  /**
+   * Adds bytes as if the pipe had brought them, to one without a reader: what is read to `room` would not follow them. After its end
+   * they still reach whoever listens.
+   */
   append(bytes: Buffer): void {
     if (this.#flowing && this.#buffered.length === 0) this.#on?.data(bytes);
     else this.#buffered.push(bytes);

@@ -10,12 +10,10 @@ import type { BackgroundDigest, BackgroundDigests } from '../../os/background-di
 import { type Call, LISTEN } from '../call.ts';
 import type { Calls } from '../calls.ts';
 import type { DigestedText } from '../recorder.ts';
-import type { Current } from '../upstream/current.ts';
 import type { ComingLine } from './coming-line.ts';
 import type { Work } from './slices.ts';
 
 export interface AnswerDigestOptions {
-  readonly current: Current;
   readonly calls: Calls;
   /** Undefined: nobody else can make it. */
   readonly digests: BackgroundDigests | undefined;

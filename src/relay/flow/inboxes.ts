@@ -1,5 +1,6 @@
 // The two inboxes of a session: what is looked for in the long lines of each side, and who takes the messages.
 import type { BackgroundDigests } from '../../os/background-digest.ts';
+import type { Clock } from '../../os/clock.ts';
 import type { Calls } from '../calls.ts';
 import type { FromHost } from '../host/from-host.ts';
 import type { FromServer } from '../server/from-server.ts';
@@ -18,6 +19,7 @@ export interface InboxesParts {
   readonly fromHost: FromHost;
   readonly fromServer: FromServer;
   readonly digests: BackgroundDigests | undefined;
+  readonly clock: Clock;
 }
 
 export interface Inboxes {
@@ -33,9 +35,10 @@ export function openInboxes({
   fromHost,
   fromServer,
   digests,
+  clock,
 }: InboxesParts): Inboxes {
   const longLines = new LongLines({ current });
-  const longAnswers = new LongAnswers({ current, calls, digests });
+  const longAnswers = new LongAnswers({ current, calls, digests, clock });
   const hostInbox = new Inbox<LongRequest>({
     slices,
     turns,

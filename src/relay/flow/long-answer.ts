@@ -5,16 +5,21 @@ import { isUtf8 } from 'node:buffer';
 import { digestInSlices } from '../../json/digest.ts';
 import type { Envelope } from '../../json/envelope.ts';
 import { LineScan, MAX_TOKEN, type Scanned } from '../../json/scan.ts';
+import type { Clock } from '../../os/clock.ts';
 import type { DigestedText, Joins } from '../recorder.ts';
 import { type Interim, readInterim } from '../server/tasks.ts';
-import type { MessageRedaction } from '../upstream/current.ts';
+import type { Current, MessageRedaction } from '../upstream/current.ts';
 import { AnswerDigest, type AnswerDigestOptions } from './answer-digest.ts';
 import type { ComingLine } from './coming-line.ts';
 import { characterBefore, digestOfLong, SLICE, scan } from './long-lines.ts';
 import type { Work } from './slices.ts';
 
-/** Bytes that are gone through together: a search of hostile ones takes a few milliseconds. */
+/**
+ * Bytes that are gone through together: a search of hostile ones takes a few milliseconds. Twice as many where those before took
+ * less than so many milliseconds.
+ */
 const PART = 32_768;
+const QUICK = 0.25;
 
 /** A long line of the server. */
 export interface LongAnswer {
@@ -32,10 +37,15 @@ export interface LongAnswer {
 /** Nothing is known of it. */
 const NONE = { redacted: undefined, original: undefined, text: undefined, interim: undefined };
 
-export class LongAnswers {
-  readonly #options: AnswerDigestOptions;
+export interface LongAnswersOptions extends AnswerDigestOptions {
+  readonly current: Current;
+  readonly clock: Clock;
+}
 
-  constructor(options: AnswerDigestOptions) {
+export class LongAnswers {
+  readonly #options: LongAnswersOptions;
+
+  constructor(options: LongAnswersOptions) {
     this.#options = options;
   }
 
@@ -45,7 +55,7 @@ export class LongAnswers {
     using digest = new AnswerDigest(this.#options);
     let { redactor } = current;
     const search = redactor.messageAsItComes();
-    const scanned = yield* read(line, (reading, to, isLast) => {
+    const scanned = yield* read(line, this.#options.clock, (reading, to, isLast) => {
       const { bytes, start } = line;
       search.next(start === 0 ? bytes : bytes.subarray(start), to - start, isLast);
       digest.follow(line, reading);
@@ -92,6 +102,7 @@ export class LongAnswers {
 /** Reads a line as it comes, and calls `seen` for each part of it that is JSON so far. Undefined: the line is not UTF-8, or dropped. */
 function* read(
   line: ComingLine,
+  clock: Clock,
   seen: (reading: LineScan, to: number, isLast: boolean) => void,
 ): Work<Scanned | undefined> {
   while (line.end === 0 && !line.isDropped) yield line.more;
@@ -100,16 +111,18 @@ function* read(
   let at = line.start;
   let textEnd = line.start;
   let isText = true;
+  let part = PART;
   for (let isLast = false; !isLast && !line.isDropped; ) {
     const { bytes, end, isWhole } = line;
     const isDone = !isText || reading.isFaulty;
     if (isDone && isWhole) break;
     // What is behind the part must be there too: it may belong to a character that begins in it.
-    if (!isWhole && (isDone || at + PART >= end)) {
+    if (!isWhole && (isDone || at + part >= end)) {
       yield line.more;
       continue;
     }
-    at = Math.min(end, at + PART);
+    const began = clock.monotonic();
+    at = Math.min(end, at + part);
     isLast = isWhole && at === end;
     const until = isLast ? end : characterBefore(bytes, at);
     isText = isUtf8(bytes.subarray(textEnd, until));
@@ -118,6 +131,7 @@ function* read(
     reading.follow(bytes, end);
     reading.step(isWhole ? at : Math.min(at, end - MAX_TOKEN));
     if (!reading.isFaulty) seen(reading, at, isLast);
+    part = clock.monotonic() - began < QUICK ? 2 * PART : PART;
     if (!isLast) yield;
   }
   if (line.isDropped || !isText) return undefined;

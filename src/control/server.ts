@@ -8,7 +8,7 @@ import type { DescriptorInbox } from '../os/descriptor-inbox.ts';
 import { HostStreams } from '../os/host-streams.ts';
 import type { PeerCheck } from '../os/libc.ts';
 import type { Log } from '../os/log.ts';
-import { ancestorsOf } from '../os/proc.ts';
+import { lineageOf } from '../os/proc.ts';
 import { answerRefusal } from '../relay/refused-start.ts';
 import { control, type Handlers, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, type FrameListener, writeFrame, writeJson } from '../wire/frame.ts';
@@ -31,6 +31,8 @@ import { type Host, SocketHost } from './host.ts';
 export interface SessionRequest {
   readonly profile: string;
   readonly host: { readonly chain: readonly HostProcess[]; readonly cwd: string };
+  /** When the launcher began, as `HostProcess.started`; undefined where the system does not tell. */
+  readonly began?: number;
 }
 
 /** What a server needs. */
@@ -205,7 +207,8 @@ export class Server {
     const { profile, cwd } = hello;
     const streams = this.#streams(hello, pid);
     const host = new SocketHost(socket, streams);
-    const request: SessionRequest = { profile, host: { chain: ancestorsOf(pid ?? hello.pid), cwd } };
+    const { chain, ...launcher } = lineageOf(pid ?? hello.pid);
+    const request: SessionRequest = { profile, host: { chain, cwd }, ...launcher };
     // Not earlier: where /proc hides others' processes, it hides those that cannot be traced too, as a launcher then is.
     if (streams === undefined) confirm(socket);
     else writeFrame(socket, Frame.TAKEN, []);

@@ -121,7 +121,7 @@ export function isRunning(stat: Pick<ProcessStat, 'pid' | 'started'>): boolean {
 }
 
 /** How many processes of a chain are read. */
-const MAX_ANCESTORS = 16;
+export const MAX_ANCESTORS = 16;
 
 /** Programs whose first file among the arguments is what really runs. */
 const INTERPRETER = /\/(?:node|nodejs|bun|deno|python[\d.]*|ruby[\d.]*|perl[\d.]*)$/;
@@ -147,10 +147,11 @@ export function scriptAmong(words: readonly string[], folder: string): string | 
   return undefined;
 }
 
-/** The ancestors of `pid`, nearest first. What cannot be read of another user's process is left out. */
-export function ancestorsOf(pid: number): HostProcess[] {
+/** When a process began, and its ancestors, nearest first. What cannot be read of another user's process is left out. */
+export function lineageOf(pid: number): { readonly began?: number; readonly chain: HostProcess[] } {
   const chain: HostProcess[] = [];
   let stat = statOf(pid);
+  const began = stat?.started;
   while (stat !== undefined && stat.parent > 0 && chain.length < MAX_ANCESTORS) {
     stat = statOf(stat.parent);
     if (stat === undefined) break;
@@ -162,7 +163,7 @@ export function ancestorsOf(pid: number): HostProcess[] {
     const script = exe !== undefined && INTERPRETER.test(exe) ? scriptOf(pid) : undefined;
     chain.push({ pid, started, ...(exe !== undefined && { exe }), ...(script !== undefined && { script }) });
   }
-  return chain;
+  return { chain, ...(began !== undefined && { began }) };
 }
 
 /** Whether there is a process with this id, or one that has ended and nobody has waited for. */

@@ -40,7 +40,7 @@ import { rotateSession } from './session-rotation.ts';
 import { SessionSecrets } from './session-secrets.ts';
 import { Spares } from './spare-server.ts';
 import { startServer } from './start.ts';
-import { StartQueue } from './start-queue.ts';
+import { StartQueue, turnsOf } from './start-queue.ts';
 import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
 /** What sessions need. */
@@ -136,7 +136,11 @@ export class Sessions {
     // Taken before the values are fetched, so that no change is missed.
     using _held = this.#parts.start.credentials.watch(profile.credentials);
     try {
-      await this.#starts.enter(keyOf(request), () => this.#isBeside(request), host.gone);
+      await this.#starts.enter(
+        turnsOf(request.host.chain, request.began),
+        () => this.#isBeside(request),
+        host.gone,
+      );
       await requireConditions(profile.policy, profile.name);
       await this.#parts.consent.trust.prepare(profile.name);
       const begun = await this.#server(entry);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { BETWEEN_STARTS, StartQueue } from '../../../src/server/start-queue.ts';
+import { MAX_ANCESTORS } from '../../../src/os/proc.ts';
+import { BETWEEN_STARTS, StartQueue, turnsOf } from '../../../src/server/start-queue.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1e6 }));
 afterEach(() => void vi.useRealTimers());
@@ -9,8 +10,9 @@ function open() {
   const queue = new StartQueue({ monotonic: () => Date.now() });
   const entered: string[] = [];
   const state = { isBeside: true };
+  /** `host`: the processes whose turns it has, from the top. */
   const start = (host: string, name: string, gone = new AbortController().signal): void =>
-    void queue.enter(host, () => state.isBeside, gone).then(() => entered.push(name));
+    void queue.enter(host.split(' '), () => state.isBeside, gone).then(() => entered.push(name));
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
   return { start, entered, state, pass };
 }
@@ -30,7 +32,7 @@ test('W-RELAY-6 while others are at work starts are spread, and hosts have their
   for (const name of ['b1', 'b2']) start('b', name);
   await pass(0);
   expect(entered).toEqual(['a1']);
-  for (const expected of ['a2', 'b1', 'a3', 'b2', 'a4']) {
+  for (const expected of ['b1', 'a2', 'b2', 'a3', 'a4']) {
     await pass(BETWEEN_STARTS - 1);
     expect(entered.at(-1)).not.toBe(expected);
     await pass(1);
@@ -70,4 +72,57 @@ test('one whose host has gone waits no longer, and holds up no other', async () 
   await pass(0);
   expect(entered.at(-1)).toBe('c1');
   expect(vi.getTimerCount()).toBe(0);
+});
+
+/** The order in which they enter. */
+async function inTurns(hosts: Readonly<Record<string, readonly string[]>>): Promise<string> {
+  const { start, entered, pass } = open();
+  for (const [host, names] of Object.entries(hosts)) for (const name of names) start(host, name);
+  while (entered.length < Object.values(hosts).flat().length) await pass(BETWEEN_STARTS);
+  expect(vi.getTimerCount()).toBe(0);
+  return entered.join(' ');
+}
+
+test('W-RELAY-6 a host that forks a parent for each start has the turns of one', async () => {
+  const forked = Object.fromEntries(Array.from({ length: 6 }, (_, at) => [`top flood ${at}`, [`f${at}`]]));
+  expect(await inTurns({ ...forked, 'top shell quiet': ['q0', 'q1', 'q2'] })).toBe(
+    'f0 q0 f1 q1 f2 q2 f3 f4 f5',
+  );
+  // Nor more for those and what it starts itself.
+  expect(await inTurns({ ...forked, 'top quiet': ['q0', 'q1'], 'top flood': ['g0'] })).toBe(
+    'f0 q0 f1 q1 f2 f3 f4 f5 g0',
+  );
+});
+
+test('W-RELAY-6 a process that has only just begun has the turns of the one above it', () => {
+  const chain = [
+    { pid: 30, started: 5000 },
+    { pid: 20, started: 4200 },
+    { pid: 10, started: 100 },
+    { pid: 1, started: 2 },
+  ];
+  expect(turnsOf(chain, 5010)).toEqual(['known', '1 2', '10 100']);
+  expect(turnsOf(chain, 5300)).toEqual(['known', '1 2', '10 100', '20 4200']);
+  expect(turnsOf(chain, 90_000)).toEqual(['known', '1 2', '10 100', '20 4200', '30 5000']);
+  // An orphan: those of the process that takes all of them.
+  expect(
+    turnsOf(
+      [
+        { pid: 31, started: 5005 },
+        { pid: 1, started: 2 },
+      ],
+      5010,
+    ),
+  ).toEqual(['known', '1 2']);
+  // Without times each counts.
+  expect(turnsOf([{ pid: 7 }])).toEqual(['known', '7 undefined']);
+});
+
+test('W-RELAY-6 hosts of which the top is not known, since so many processes are between, have the turns of one', () => {
+  const chain = (first: number) =>
+    Array.from({ length: MAX_ANCESTORS }, (_, at) => ({ pid: first + at, started: 1 }));
+  const [one, other] = [turnsOf(chain(100), 9000), turnsOf(chain(500), 9000)];
+  expect(one[0]).toBe('deep');
+  expect(other[0]).toBe('deep');
+  expect(turnsOf(chain(100).slice(1), 9000)[0]).toBe('known');
 });

@@ -4,6 +4,9 @@
 /** Names that are looked for, each with the number that stands for it. */
 export type Keys = readonly {
   readonly name: Buffer;
+  readonly length: number;
+  /** The name's first byte. */
+  readonly first: number;
   readonly folded: string;
   /** The same as bytes, if the name itself is another. */
   readonly plain: Buffer | undefined;
@@ -16,6 +19,8 @@ export function keysOf(slots: Readonly<Record<string, number>>): Keys {
     const folded = fold(name);
     return {
       name: Buffer.from(name),
+      length: Buffer.byteLength(name),
+      first: Buffer.from(name)[0] as number,
       folded,
       plain: folded === name ? undefined : Buffer.from(folded),
       slot,
@@ -43,8 +48,10 @@ export function alike(slot: number): number {
 export function matchKey(bytes: Buffer, start: number, end: number, keys: Keys): number {
   const length = end - start;
   if (length > MAX_NAME) return alike(keys[0]?.slot ?? 0);
-  for (const key of keys) {
-    if (key.name.length === length && equal(bytes, start, key.name)) return key.slot;
+  const first = bytes[start];
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as Keys[number];
+    if (key.length === length && key.first === first && equal(bytes, start, key.name)) return key.slot;
   }
   if (!isPlain(bytes, start, end)) return matchAlike(bytes, start, end, keys);
   for (const { plain, slot } of keys) {

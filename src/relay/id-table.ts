@@ -6,6 +6,8 @@ import type { Id } from '../json/envelope.ts';
 const LEAST = 32;
 /** A table with more places is not kept once it is empty. */
 const MOST_KEPT = 1024;
+/** Odd, and near 2^32 divided by the golden ratio. */
+const SPREAD = 0x9e3779b1;
 
 /** Linear probing: an id is at the place that its hash names, or behind it without a free place between. */
 export class IdTable<Value extends object> {
@@ -83,10 +85,10 @@ export class IdTable<Value extends object> {
   }
 }
 
-/** Ids that are counted up are spread over the places one behind the other. */
+/** Spreads ids that are counted up: those that lie side by side would have to move whenever the first of them is gone. */
 function hashOf(id: Id): number {
-  if (typeof id === 'number') return id | 0;
-  if (typeof id === 'bigint') return Number(BigInt.asIntN(32, id));
+  if (typeof id === 'number') return Math.imul(id, SPREAD);
+  if (typeof id === 'bigint') return Math.imul(Number(BigInt.asIntN(32, id)), SPREAD);
   let hash = id.length;
   for (let i = 0; i < id.length; i++) hash = (Math.imul(hash, 31) + id.charCodeAt(i)) | 0;
   return hash;

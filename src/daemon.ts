@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
 import { consentChecks } from './consent/checks.ts';
-import { consentHandlers } from './consent/handlers.ts';
+import { consentHandlers, showGrants } from './consent/handlers.ts';
 import { Pin } from './consent/pin.ts';
 import { Presence } from './consent/presence.ts';
 import { ConsentService } from './consent/service.ts';
@@ -259,14 +259,15 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     inheritance: () => credentials.stores.inheritance(),
     list: () => sessions.status(),
     end: (session) => sessions.end(session),
-    async refresh({ credential, revoked = false, trust, grants }) {
+    async refresh({ credential, revoked = false, trust, grants, grant }) {
       locks.reload();
       if (locks.locked) sessions.locked();
       // What the daemon with the lock has accepted, it has written itself.
-      if (retired && grants !== undefined) await consent.reread(grants === 'all');
+      const taken =
+        retired && grants !== undefined ? showGrants(await consent.reread(grants === 'all', grant)) : [];
       if (retired && trust !== undefined) await consent.trust.reread(trust);
       const reread = retired && (trust !== undefined || grants !== undefined);
-      if (credential === undefined) return { ...(reread && { reread }) };
+      if (credential === undefined) return { ...(reread && { reread, revoked: taken }) };
       const [, profile] = /^oauth\/(.+)$/.exec(credential) ?? [];
       if (profile !== undefined) await (await remote.made)?.accounts.reload(profile);
       return revoked ? await sessions.revoke(credential) : await sessions.rotate(credential);

@@ -88,6 +88,11 @@ function showQuestion(question: Question): ShownQuestion {
   };
 }
 
+/** As the control API shows them. */
+export function showGrants(grants: readonly Grant[]): ShownGrant[] {
+  return grants.map(showGrant);
+}
+
 function showGrant({
   id,
   made,

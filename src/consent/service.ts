@@ -107,12 +107,17 @@ export class ConsentService {
     await this.#files?.retire();
   }
 
-  /** The daemon that has taken over has taken answers back, `all` or some of those on disk. Throws the credential store's errors. */
-  async reread(all: boolean): Promise<void> {
+  /**
+   * The daemon that has taken over has taken answers back: all, or some of those on disk and the one with that id. Returns that one and those for a
+   * session, which no other daemon has. Throws the credential store's errors.
+   */
+  async reread(all: boolean, id?: string): Promise<Grant[]> {
     const [relearned] = await Promise.allSettled([this.#files?.relearn()]);
-    if (relearned.status === 'fulfilled') return this.#grants.reread(all);
-    this.#grants.reread(all, relearned.reason);
-    throw relearned.reason;
+    const fault = relearned.status === 'fulfilled' ? undefined : relearned.reason;
+    const gone = this.#grants.reread({ all, id }, fault);
+    this.#records.revoked(gone);
+    if (fault !== undefined) throw fault;
+    return gone;
   }
 
   /** Opens the files of grants, if the store can be used without asking anybody. Never rejects. */

@@ -12,6 +12,8 @@ export const BUDGETS = {
   ended: 64,
   /** For a HAND_OVER, whose answer may come after a rotation in each session. */
   handOver: 30_000,
+  /** For one that passes on an answer: a person may have to type a password for it. */
+  answer: 120_000,
   /** The longest request: it may contain a credential's value. */
   request: 8 * 1024 * 1024,
   /** Members and elements of a request: more would take long to read. */

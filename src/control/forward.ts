@@ -5,10 +5,11 @@
 import { WarderError } from '../errors.ts';
 import { askRetired, retiredDaemons } from '../os/retired.ts';
 import { accountName } from '../profile/auth.ts';
-import type { Handlers } from '../wire/control.ts';
+import type { Handlers, ShownGrant } from '../wire/control.ts';
 import type { HandOverAnswer } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
 import type { Refresh } from './hand-over.ts';
+import { readGrants, withGrants } from './older-questions.ts';
 
 type Changing =
   | 'credential.set'
@@ -73,9 +74,17 @@ export function forwardChanges<H extends Pick<Handlers, Changing>>(handlers: H, 
       return result;
     },
     async 'grants.revoke'(params) {
-      const result = await handlers['grants.revoke'](params);
-      await refresh(places, { grants: params.id === undefined ? 'all' : 'some' });
-      return result;
+      const { id } = params;
+      // An older daemon alone has those that it was given for a session.
+      const own = await settled(handlers['grants.revoke'](params));
+      const fault = 'revoked' in own ? undefined : own.error;
+      if (fault !== undefined && (id === undefined || !isUnknown(fault))) throw fault;
+      const { revoked } = await refresh(places, {
+        grants: id === undefined ? 'all' : 'some',
+        ...(fault !== undefined && id !== undefined && { grant: id }),
+      });
+      if (fault !== undefined && revoked.length === 0) throw fault;
+      return { revoked: withGrants('revoked' in own ? own.revoked : [], revoked) };
     },
   };
   return { ...handlers, ...forwarding };
@@ -88,7 +97,7 @@ export function forwardChanges<H extends Pick<Handlers, Changing>>(handlers: H, 
 async function refresh(
   places: Places,
   what: Refresh,
-): Promise<{ moved: number; kept: number; cut: number; ended: number }> {
+): Promise<{ moved: number; kept: number; cut: number; ended: number; revoked: ShownGrant[] }> {
   const isReread = what.trust !== undefined || what.grants !== undefined;
   const ask = async ({
     pid,
@@ -104,7 +113,23 @@ async function refresh(
   const answers = await Promise.all(retiredDaemons(places).map(ask));
   const sum = (member: 'moved' | 'kept' | 'cut' | 'ended'): number =>
     answers.reduce((total, answer) => total + (answer?.[member] ?? 0), 0);
-  return { moved: sum('moved'), kept: sum('kept'), cut: sum('cut'), ended: sum('ended') };
+  const revoked = answers.flatMap((answer) => readGrants(answer?.revoked));
+  return { moved: sum('moved'), kept: sum('kept'), cut: sum('cut'), ended: sum('ended'), revoked };
+}
+
+type Revoked = Awaited<ReturnType<Handlers['grants.revoke']>>;
+
+async function settled(done: Promise<Revoked> | Revoked): Promise<Revoked | { readonly error: unknown }> {
+  try {
+    return await done;
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** Whether there is no such answer, which is the only thing about a request of that form that is wrong. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof WarderError && error.code === 'usage';
 }
 
 function tooOld(pid: number): WarderError {

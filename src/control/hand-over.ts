@@ -10,6 +10,7 @@ import { daemonCommand, startDaemon } from '../os/connect.ts';
 import { acquireLock, type Lock } from '../os/lock.ts';
 import type { Log } from '../os/log.ts';
 import { retiredLock, retiredSocket } from '../os/retired.ts';
+import { control, type Handlers } from '../wire/control.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';
 import type { HandOver, HandOverAnswer, Inheritance } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
@@ -42,12 +43,14 @@ export interface RetiringRooms {
   list(): readonly object[];
   /** Ends a session. Throws `usage` if there is none. */
   end(session: string): unknown;
+  /** What of the control API is asked of a daemon that has handed over too. */
+  readonly handlers: Pick<Handlers, 'approvals.list' | 'approvals.answer' | 'grants.list'>;
   /** What the next daemon gets from this one. */
   inheritance(): Inheritance | undefined;
 }
 
 /** What another daemon has changed, beside the locks. */
-export type Refresh = Pick<HandOver, 'credential' | 'revoked' | 'trust' | 'grants'>;
+export type Refresh = Pick<HandOver, 'credential' | 'revoked' | 'trust' | 'grants' | 'grant'>;
 
 /** Milliseconds that the new daemon has to start before whoever asked for it is answered. */
 const START_TIMEOUT = 4000;
@@ -72,15 +75,30 @@ export class Retirement implements Disposable {
   }
 
   /** Answers a program of another version: gives way to it, or, once that is done, tells and does what it asks. */
-  async answer({ ask, wire, session = '', ...what }: HandOver): Promise<HandOverAnswer> {
+  async answer(request: HandOver): Promise<HandOverAnswer> {
+    const { ask, wire, session = '', watch = false, seen, answer: given, ...what } = request;
     const { version, sessions, rooms, stop } = this.#parts;
     const answer = { pid: process.pid, version, sessions: sessions() };
     if (ask === 'stop') setImmediate(stop, 'requested');
     else if (ask === 'refresh') return { ...answer, ...(await rooms.refresh(what)) };
     else if (ask === 'hand-over') await this.#handOver(wire);
     else if (ask === 'end') rooms.end(session);
+    else if (ask === 'questions') {
+      const { questions } = await rooms.handlers['approvals.list']({
+        watch,
+        ...(seen && { seen: [...seen] }),
+      });
+      return { ...answer, questions };
+    } else if (ask === 'grants') return { ...answer, ...(await rooms.handlers['grants.list']({})) };
+    else if (ask === 'answer') await this.#answerQuestion(given);
     else return { ...answer, list: rooms.list() };
     return answer;
+  }
+
+  async #answerQuestion(given: unknown): Promise<void> {
+    const { data } = control['approvals.answer'].params.safeParse(given);
+    if (data === undefined) throw new WarderError('wire-malformed', 'the HAND_OVER has no answer');
+    await this.#parts.rooms.handlers['approvals.answer'](data);
   }
 
   async #handOver(clientWire: number): Promise<void> {

@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { checkProfileName } from '../profile/format.ts';
+import { control } from '../wire/control.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';
 import { type HandOver, type Hello, type Inheritance, PROFILE_NAME } from '../wire/hello.ts';
 
@@ -28,12 +29,16 @@ const hello = z.discriminatedUnion('kind', [
 
 const handOver = z.object({
   wire: z.int(),
-  ask: z.enum(['hand-over', 'status', 'stop', 'refresh', 'end']),
+  ask: z.enum(['hand-over', 'status', 'stop', 'refresh', 'end', 'questions', 'answer', 'grants']),
   session: z.string().max(64).optional(),
   credential: z.string().max(200).optional(),
   revoked: z.boolean().optional(),
   trust: z.string().regex(PROFILE_NAME).optional(),
   grants: z.enum(['some', 'all']).optional(),
+  grant: control['grants.revoke'].params.shape.id,
+  watch: z.boolean().optional(),
+  seen: control['approvals.list'].params.shape.seen,
+  answer: control['approvals.answer'].params.optional(),
 });
 
 const anyWire = z.looseObject({ wire: z.unknown() }).catch({ wire: undefined });

@@ -22,6 +22,7 @@ import { type Places, places as placesOf } from '../wire/places.ts';
 import { DaemonSocket, LISTEN_FDS_START } from './daemon-socket.ts';
 import { forwardChanges } from './forward.ts';
 import { Retirement, type RetiringRooms } from './hand-over.ts';
+import { joinOlder } from './older-questions.ts';
 import type { Server, ServerParts } from './server.ts';
 
 /** What the daemon passes to the rooms. */
@@ -142,7 +143,7 @@ async function serve(
       await rooms.openSession(request, host);
     },
     handlers: {
-      ...forwardChanges(rooms.handlers, places),
+      ...joinOlder(forwardChanges(rooms.handlers, places), places, () => clock.monotonic()),
       status: async () => ({
         daemon: {
           pid: process.pid,

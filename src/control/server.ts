@@ -177,7 +177,8 @@ export class Server {
   }
 
   #answerHandOver(socket: Socket, request: HandOver): void {
-    setTimeout(() => socket.destroy(), BUDGETS.handOver).unref();
+    const time = request.ask === 'answer' ? BUDGETS.answer : BUDGETS.handOver;
+    setTimeout(() => socket.destroy(), time).unref();
     this.#parts.handOver(request).then(
       (answer) => {
         writeJson(socket, Frame.HAND_OVER, answer);

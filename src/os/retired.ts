@@ -17,9 +17,10 @@ export interface RetiredDaemon {
   readonly socket: string;
 }
 
-/** Milliseconds that a retired daemon has to tell its state, and to do what changes it. */
+/** Milliseconds that a retired daemon has to tell its state, to do what changes it, and to take an answer that a person may have to prove. */
 const TIMEOUT = 5000;
 const LONG_TIMEOUT = 25_000;
+const ANSWER_TIMEOUT = 115_000;
 const LOCK = /^retired-(\d+)\.lock$/;
 
 export function retiredLock({ run }: Places, pid: number): string {
@@ -56,6 +57,12 @@ export function sweepRetired(places: Places): void {
   }
 }
 
+function timeoutOf({ ask, seen }: Pick<HandOver, 'ask' | 'seen'>): number {
+  if (ask === 'answer') return ANSWER_TIMEOUT;
+  const tells = ask === 'status' || ask === 'grants' || (ask === 'questions' && seen === undefined);
+  return tells ? TIMEOUT : LONG_TIMEOUT;
+}
+
 /** Asks a retired daemon; `undefined` if it has ended. Throws `daemon-unreachable`, or the error that it answers with. */
 export async function askRetired(
   { pid, socket: path }: RetiredDaemon,
@@ -75,7 +82,7 @@ export async function askRetired(
         else answer = value as HandOverAnswer;
       },
     });
-    socket.setTimeout(request.ask === 'status' ? TIMEOUT : LONG_TIMEOUT, () => {
+    socket.setTimeout(timeoutOf(request), () => {
       refusal = new WarderError('daemon-unreachable', `the older daemon does not answer; its pid is ${pid}`, {
         hint: `run "warder stop", or "kill -9 ${pid}": its servers end with it`,
       });

@@ -74,9 +74,11 @@ export interface HandOver {
   readonly wire: number;
   /**
    * `hand-over`: let go of the lock and the socket, keep the sessions until they end. The rest is for a daemon that has
-   * done so. `refresh`: locks, or what is named, have changed. `end`: end the session that is named.
+   * done so. `refresh`: locks, or what is named, have changed. `end`: end the session that is named. `questions`: tell the open
+   * questions to people, as the control API does, at once or as `watch` and `seen` say. `answer`: answer one of them.
+   * `grants`: tell what people have answered for more than one call.
    */
-  readonly ask: 'hand-over' | 'status' | 'stop' | 'refresh' | 'end';
+  readonly ask: 'hand-over' | 'status' | 'stop' | 'refresh' | 'end' | 'questions' | 'answer' | 'grants';
   /** The id of a session. */
   readonly session?: string;
   readonly credential?: string;
@@ -86,6 +88,12 @@ export interface HandOver {
   readonly trust?: string;
   /** Answers of people were taken back: some of those that outlive a daemon, or all. */
   readonly grants?: 'some' | 'all';
+  /** The id of the one answer that was taken back, also where only this daemon has it. */
+  readonly grant?: string;
+  readonly watch?: boolean;
+  readonly seen?: readonly string[];
+  /** The parameters of `approvals.answer`. */
+  readonly answer?: unknown;
 }
 
 /** The answer. Later versions may leave out or add members. */
@@ -102,6 +110,11 @@ export interface HandOverAnswer {
   readonly ended?: number;
   /** Of `refresh`: what `trust` and `grants` name was read again. Daemons that know neither do not say so. */
   readonly reread?: boolean;
+  /** Of `refresh`: answers for a session that were taken back, as the control API shows them. */
+  readonly revoked?: readonly unknown[];
+  /** Of `questions` and `grants`, as the control API shows them. */
+  readonly questions?: readonly unknown[];
+  readonly grants?: readonly unknown[];
 }
 
 /** What a daemon passes to the one that it starts in its own place, by a pipe: what the user would have to give again. */

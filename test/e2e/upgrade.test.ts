@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { openControl } from '../../src/control/client.ts';
 import { connect as connectTo } from '../../src/os/connect.ts';
 import { Frame, FrameDecoder, writeJson } from '../../src/wire/frame.ts';
+import { Client } from '../fixtures/client.ts';
 import { Home, server } from '../fixtures/home.ts';
 import { Install } from '../fixtures/install.ts';
 import { hasNative } from '../fixtures/launchers.ts';
@@ -211,7 +212,7 @@ test('W-WIRE-21 a program with a raised wire number is given way to, and one of 
   await old.ended;
 });
 
-test('W-WIRE-22 W-WIRE-25 values, revocations, and what is accepted or forgotten hold for the sessions of both daemons', async () => {
+test('W-WIRE-22 W-WIRE-25 W-WIRE-26 questions, values, revocations, and what is accepted or forgotten hold for the sessions of both daemons', async () => {
   using install = new Install();
   await using warder = home(install);
   const [command = '', ...args] = server('everything');
@@ -238,6 +239,13 @@ test('W-WIRE-22 W-WIRE-25 values, revocations, and what is accepted or forgotten
   await warder.done(['pin'], PIN);
   await using old = warder.run('keyed');
   await old.initialize();
+  warder.profile('asked', {
+    server: fixtureServer('stateless'),
+    sandbox: { off: true },
+    policy: { default: 'ask' },
+  });
+  await using oldAsked = warder.run('asked');
+  await oldAsked.initialize();
   await using oldListed = warder.run('listed');
   await oldListed.initialize();
   expect(await oldListed.call('read')).toBe('read');
@@ -245,6 +253,31 @@ test('W-WIRE-22 W-WIRE-25 values, revocations, and what is accepted or forgotten
   await using young = warder.run('keyed');
   await young.initialize();
   expect((await warder.facts('status')).retired).toHaveLength(1);
+
+  // A person sees what a session of the older daemon waits for, answers it, and takes the answer back.
+  {
+    await using watch = new Client([...warder.program, 'approvals', '--watch', '--json'], warder.env);
+    await watch.until(() => watch.lines.length > 0, 'who watches');
+    const first = oldAsked.ask('tools/call', { name: 'where', arguments: {} });
+    await watch.until(
+      () => watch.lines.some((line) => line.includes('call the tool')),
+      'the question of the older daemon',
+    );
+    const [question] = await warder.questions();
+    expect(question).toMatchObject({ profile: 'asked', kind: 'tools', name: 'where' });
+    expect(await warder.done(['approve', question?.id ?? '', '--session', '--tool'])).toContain('allowed');
+    expect((await first.answer).result.isError).toBeUndefined();
+    const grants: { id: string; name: string; session: string | null }[] = await warder.facts('grants');
+    const granted = grants.filter(({ session }) => session !== null);
+    expect(granted).toMatchObject([{ name: 'where' }]);
+    expect(await warder.facts('grants', 'revoke', granted[0]?.id ?? '')).toMatchObject(granted);
+    expect((await warder.warder(['grants', 'revoke', granted[0]?.id ?? ''])).stderr).toContain('no grant');
+    expect(warder.audit('consent.revoke')).toMatchObject([{ grant: granted[0]?.id, name: 'where' }]);
+    const second = oldAsked.ask('tools/call', { name: 'where', arguments: {} });
+    const [again] = await warder.questions();
+    await warder.done(['deny', again?.id ?? '']);
+    expect((await second.answer).result.isError).toBe(true);
+  }
 
   // The server of both says something else, which a person accepts, takes back and forgets.
   list('Reads, and writes.');

@@ -109,16 +109,17 @@ export class GrantStore {
 
   /**
    * Another daemon has taken answers back: of those that outlive a daemon the ones on disk count, and no others. With `all`
-   * those for a session are taken back too. `fault`: why those on disk could be older than what was written last.
+   * those for a session are taken back too, and else the one with that id: returns these. `fault`: why those on disk could be
+   * older than what was written last.
    */
-  reread(all: boolean, fault?: unknown): void {
-    for (const { id, session } of this.all()) if (all || session === undefined) this.#book.remove(id);
-    if (fault !== undefined) {
-      this.#block(fault);
-      return;
-    }
-    this.#loaded = undefined;
-    this.#load();
+  reread({ all, id }: { readonly all: boolean; readonly id?: string | undefined }, fault?: unknown): Grant[] {
+    const gone = this.all().filter((grant) => all || grant.session === undefined || grant.id === id);
+    for (const grant of gone) this.#book.remove(grant.id);
+    if (fault === undefined) {
+      this.#loaded = undefined;
+      this.#load();
+    } else this.#block(fault);
+    return gone.filter((grant) => grant.session !== undefined || grant.id === id);
   }
 
   /** Forgets what holds no more. */

@@ -153,16 +153,24 @@ describe('W-WIRE-25 a session of a daemon that has handed over', () => {
     await old.wait(undefined, 1);
     await keep('for-good', 'always');
     await keep('for-now', 'session');
+    await keep('for-now-too', 'session');
     const names = (): string[] => old.grants().map(({ name }) => name);
-    expect(names()).toEqual(['for-good', 'for-now']);
+    expect(names()).toEqual(['for-good', 'for-now', 'for-now-too']);
     await old.retire();
     const young = home.daemon();
     await young.open();
     await young.revoke(young.grants()[0]?.id);
     await old.reread(false);
-    expect(names()).toEqual(['for-now']);
+    expect(names()).toEqual(['for-now', 'for-now-too']);
+    // One that this daemon alone has is taken back by its id, and the log has that.
+    const revoked = () =>
+      home.records.filter(({ event }) => event === 'consent.revoke').map(({ name }) => name);
+    expect(revoked()).toEqual(['for-good']);
+    const [one] = old.grants();
+    expect(await old.reread(false, one?.id)).toEqual([one]);
+    expect([names(), revoked()]).toEqual([['for-now-too'], ['for-good', 'for-now']]);
     await old.reread(true);
-    expect(names()).toEqual([]);
+    expect([names(), revoked()]).toEqual([[], ['for-good', 'for-now', 'for-now-too']]);
   });
 });
 

@@ -20,6 +20,7 @@ import { HomeWatch, prepareKeptHome } from './kept-home.ts';
 import { spawnServer } from './process.ts';
 import { RuntimeFolder } from './runtime-folder.ts';
 import { sandboxRequest } from './sandbox-request.ts';
+import { updateSealed } from './sealed-update.ts';
 import { mayUseAgain } from './spare-folders.ts';
 import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
@@ -213,12 +214,9 @@ async function startProcess(
     tokens: () => [],
     onTokens: () => {},
     redact: (text) => gate?.redact(text) ?? text,
-    update(named) {
+    update(named, onGiven) {
       if (gate === undefined || named.some(({ deliver }) => deliver !== 'sealed')) return undefined;
-      return parts.credentials.resolve(profile.name, named).then(async (resolved) => {
-        await gate.update(resolved);
-        return resolved;
-      });
+      return updateSealed({ credentials: parts.credentials, gate, profile: profile.name }, named, onGiven);
     },
     revoke: (credential) => ({
       cut: gate?.disconnect(credential) ?? Promise.resolve(0),

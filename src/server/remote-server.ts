@@ -48,7 +48,11 @@ export async function startRemoteServer(
     tokens: () => remote.values().map((value) => ({ ...token, value })),
     onTokens: (listener) => remote.onChange(listener),
     redact: (text) => text,
-    update: (credentials) => parts.credentials.resolve(profile.name, credentials),
+    async update(credentials, onGiven) {
+      const resolved = await parts.credentials.resolve(profile.name, credentials);
+      onGiven(resolved);
+      return resolved;
+    },
     revoke: (credential) => {
       const isAccount = credential === account;
       const isUsed = isAccount || names.includes(credential);

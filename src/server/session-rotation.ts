@@ -31,7 +31,8 @@ export async function rotateSession(
   entry.spare?.drop();
   if (entry.started === undefined && !session.isStarting) return 'starting';
   const named = profile.credentials.filter(({ name }) => name === credential);
-  const updated = entry.started?.update(named);
+  // What answers to the first request with the new value may contain it.
+  const updated = entry.started?.update(named, (values) => session.redact(entry.secrets.add(values)));
   let next: StartedServer | undefined;
   let version = '';
   let outcome: 'moved' | 'kept' = 'kept';
@@ -39,7 +40,6 @@ export async function rotateSession(
   if (updated !== undefined) {
     try {
       const resolved = await updated;
-      session.redact(entry.secrets.add(resolved));
       version = resolved[0]?.version ?? '';
       outcome = 'moved';
     } catch (error) {

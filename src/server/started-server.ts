@@ -109,9 +109,13 @@ export interface StartedServer {
   redact(text: string): string;
   /**
    * Uses the new values of credentials from the next request on, without another start. Settles with them; throws what
-   * resolving them does. Undefined: the server itself has a value, and only another one can have the new.
+   * resolving them does. `onGiven` is called with them before any request can have them. Undefined: the server itself has a
+   * value, and only another one can have the new.
    */
-  update(credentials: readonly ProfileCredential[]): Promise<readonly ResolvedCredential[]> | undefined;
+  update(
+    credentials: readonly ProfileCredential[],
+    onGiven: (values: readonly NamedValue[]) => void,
+  ): Promise<readonly ResolvedCredential[]> | undefined;
   /** Uses a revoked credential no more: how many connections were cut, and whether the server itself has the value. */
   revoke(credential: string): { readonly cut: Promise<number>; readonly has: boolean };
   /** The longest time for which what stands before it has held the event loop, in milliseconds. */

@@ -159,7 +159,9 @@ async function buildProgram(
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message, error) => {
-      if (!completing) throw error ?? usageError(message, word);
+      // What yargs itself throws has a message for the user, as what it only says.
+      const isTheirs = error === undefined || error.name === 'YError';
+      if (!completing) throw isTheirs ? usageError(message, word) : error;
     });
   // To complete a word yargs parses those before it, and would run the command that they make up.
   if (completing) program.middleware(() => new Promise<never>(() => {}), true);
@@ -189,6 +191,12 @@ function usageError(message: string, word: string | undefined): WarderError {
   if (choice !== null) {
     return new WarderError('usage', `"${choice[1]}" is not one of its values`, {
       hint: `use one of ${choice[2]}`,
+    });
+  }
+  const option = /^Not enough arguments following: (\S+)/.exec(message)?.[1];
+  if (option !== undefined) {
+    return new WarderError('usage', `"--${option}" needs a value`, {
+      hint: `give it in one word, in quotes if it has spaces; "${help}" shows how it is used`,
     });
   }
   const [line = ''] = message.startsWith('Not enough') ? ['an argument is missing'] : message.split('\n');

@@ -10,6 +10,7 @@ import { profileExistsError, profilePath, profileStamp, writeProfile } from '../
 import { policyText } from '../profile/rule-edit.ts';
 import { setHomeAside } from '../server/kept-home.ts';
 import { awsSigning } from './add/aws-signing.ts';
+import { askFirstValues } from './add/first-values.ts';
 import { knownAccess, knowsOf, makeFolders, proposeKnown } from './add/known-server.ts';
 import { offeredArguments } from './add/offered-server.ts';
 import { type AddArguments, addOptions, givenOptions } from './add/options.ts';
@@ -170,7 +171,7 @@ export async function addLocal(
 
   const launch = launchNotes(context);
   const entry = hostEntry(context, name);
-  const secrets = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
+  const setLine = (variable: string): string => `warder credential set ${name} ${variable}`;
   const isTried = args.test ?? (terminal.interactive && !json);
   if (json) {
     const since = clock.now();
@@ -178,7 +179,7 @@ export async function addLocal(
     const refused =
       trial?.error === undefined ? undefined : await trialRefusals(context, profile, trial, since);
     const tools = trial?.tools?.map(({ name: tool }) => tool);
-    const next = [...secrets, `warder test ${name}`];
+    const next = [...draft.credentials.map(setLine), `warder test ${name}`];
     terminal.json({
       name,
       file,
@@ -204,9 +205,15 @@ export async function addLocal(
   if (!isTried) {
     for (const line of policyText(text).split('\n')) terminal.out(`  ${line}`);
   }
-  const isOffered = isTried && (await offerTools(context, name, TRIAL_TIMEOUT));
+  const unset = isTried
+    ? await askFirstValues(context, name, draft.credentials, args['secret-forms'])
+    : undefined;
+  const isLater = unset !== undefined && unset.length > 0;
+  if (isLater)
+    terminal.out(`"${name}" is started once ${unset.join(', ')} ${unset.length === 1 ? 'is' : 'are'} set`);
+  const isOffered = isTried && !isLater && (await offerTools(context, name, TRIAL_TIMEOUT));
   const next = [
-    ...(isOffered ? [] : secrets),
+    ...(isOffered ? [] : (unset ?? draft.credentials).map(setLine)),
     ...(isOffered ? [] : [`warder test ${name}`, `warder policy choose ${name}`]),
   ];
   if (next.length > 0) terminal.out('\nnext:');

@@ -136,3 +136,25 @@ test('a trial that fails leaves a profile that asks, and what to do is said', as
   expect(printed).toContain('warder policy choose c');
   expect(rulesOf(home, 'c')).toMatchObject({ default: 'ask', tools: {} });
 });
+
+test('add asks for the secrets that it needs: one that is typed is stored and shown nowhere, one that is not is named', async () => {
+  await using home = new Home();
+  await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
+  const add = ['--credential', 'TOKEN', '--', process.execPath, claims];
+  const later = await onTerminal(home, ['add', 'later', ...add], ['[set it later]: ', '\r']);
+  expect(later).toContain('"later" is started once TOKEN is set');
+  expect(later).toContain('warder credential set later TOKEN');
+  const secret = 'made-up-0123456789-value';
+  const shown = await onTerminal(
+    home,
+    ['add', 'now', ...add],
+    ['value of "now/TOKEN" [set it later]: ', `${secret}\r`],
+    [OFFER, ENTER],
+    [ODD, 'n\r'],
+  );
+  expect(shown).toMatch(/set "now\/TOKEN" in the vault: version \w+/);
+  expect(shown).not.toContain(secret);
+  expect(shown).not.toContain('warder credential set');
+  const { credentials } = await home.facts('credential', 'list', '--json');
+  expect(credentials.map(({ name }: { name: string }) => name)).toEqual(['now/TOKEN']);
+});

@@ -68,6 +68,11 @@ test.each([
   [['status', '--jsn'], 'unknown argument: jsn', '"warder status --help" shows how it is used'],
   [['status', 'more'], 'unknown argument: more', '"warder status --help" shows how it is used'],
   [['--json'], 'a command is missing', '"warder --help" shows how it is used'],
+  [
+    ['add', 'notes', '--from-npx', '--', 'npx', '-y', 'server'],
+    '"--from-npx" needs a value',
+    'give it in one word, in quotes if it has spaces; "warder add --help" shows how it is used',
+  ],
   [['run'], 'an argument is missing', '"warder run --help" shows how it is used'],
   [['run', 'a', 'b'], 'unknown argument: b', '"warder run --help" shows how it is used'],
   [['revoke'], 'an argument is missing', '"warder revoke --help" shows how it is used'],

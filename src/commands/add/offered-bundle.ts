@@ -97,6 +97,9 @@ async function offer(
       env: [...args.env, ...env.map(([variable, value]) => `${variable}=${value}`)],
       read: [...new Set([...args.read, ...answered.read])],
       write: [...new Set([...args.write, ...answered.write])],
+      'secret-forms': Object.fromEntries(
+        filled.secrets.flatMap(({ variable, form }) => (form === undefined ? [] : [[variable, form]])),
+      ),
       '--': words,
     },
     lines: [

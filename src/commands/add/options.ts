@@ -5,6 +5,7 @@ import type { Delivery } from '../../profile/credential.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import { yesOption } from '../terminal/confirmation.ts';
 import { repeatable } from '../terminal/repeatable-option.ts';
+import type { SecretForms } from './first-values.ts';
 
 /** The options of `warder add`. */
 export interface AddArguments {
@@ -51,6 +52,8 @@ export interface AddArguments {
   readonly bundle?: BundleSource;
   /** No option: whether what the arguments name may be read without a question, because the person has seen it. */
   readonly 'reads-named'?: (path: string) => boolean;
+  /** No option: what the values of some secrets have to be, by their variables. */
+  readonly 'secret-forms'?: SecretForms;
   /** What is stored under the names of its credentials, of an earlier profile, may go to the new server. */
   readonly 'use-stored'?: boolean | undefined;
   /** What it describes need not be confirmed. */

@@ -1,11 +1,13 @@
 // Which server `warder add` is asked for: a command, a pinned package, or the line of a README that is pinned.
 import { WarderError } from '../../errors.ts';
+import { homeFolder } from '../../os/home.ts';
 import { resolveBin } from '../../package/bin.ts';
 import type { BundleSource } from '../../package/bundle.ts';
 import type { PackageLock } from '../../package/lock.ts';
-import { parseNpx, parseUvx } from '../../package/readme-line.ts';
+import { type PackageLine, parseNpx, parseUvx } from '../../package/readme-line.ts';
 import type { ScriptChoice } from '../../package/registry.ts';
 import { type PackageSpec, parseSpec } from '../../package/spec.ts';
+import { expandHome } from '../../profile/format.ts';
 import type { Context } from '../command.ts';
 import { openPackageStore } from '../package/package-store.ts';
 import type { AddArguments } from './options.ts';
@@ -42,13 +44,16 @@ export function requestedServer({
     const { name: named, version } = bundle.start;
     return { kind: 'package', spec: parseSpec(`mcpb:${named}@${version}`), bin, python, bundle, args: words };
   }
+  // A line is typed in quotes, so no shell has put the home folder in.
+  const home = homeFolder(process.env);
+  const all = (line: PackageLine) => [...line.args.map((word) => expandHome(word, home)), ...words];
   if (fromNpx !== undefined) {
     const line = parseNpx(fromNpx);
-    return { kind: 'package', ...line, args: [...line.args, ...words] };
+    return { kind: 'package', ...line, args: all(line) };
   }
   if (fromUvx !== undefined) {
     const line = parseUvx(fromUvx);
-    return { kind: 'package', ...line, python: python ?? line.python, args: [...line.args, ...words] };
+    return { kind: 'package', ...line, python: python ?? line.python, args: all(line) };
   }
   if (spec !== undefined) return { kind: 'package', spec: parseSpec(spec), bin, python, args: words };
   const [command, ...args] = words;

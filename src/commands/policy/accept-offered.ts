@@ -8,6 +8,8 @@ import { acceptListed } from '../trust/trial.ts';
 /** Prints what is odd about what a server lists; returns whether anything is. */
 function printOddities({ terminal }: Context, { seen }: Pick<ShownTrust, 'seen'>): boolean {
   const odd = (seen?.differences ?? []).filter(({ marks }) => marks.length > 0);
+  if (odd.length > 0)
+    terminal.out('what the server says of itself goes to the model, too; look at these parts of it:');
   for (const { kind, name, marks } of odd) {
     for (const mark of marks)
       terminal.out(`  ${terminal.paint('red', '!')} ${escapeUnprintable(`${kind} ${name}: ${mark}`)}`);
@@ -22,7 +24,7 @@ export async function acceptOffered(context: Context, control: ControlClient, na
   if (shown.state !== 'none' || shown.seen === null) return;
   if (printOddities(context, shown)) {
     terminal.out(`every word of it: warder trust diff ${name}`);
-    if (!(await terminal.confirm('accept what the server says of itself all the same?'))) {
+    if (!(await terminal.confirm('accept it all the same?'))) {
       terminal.out('nothing was accepted: the first call asks');
       return;
     }

@@ -1,5 +1,6 @@
 // Reads the value of a credential: typed without echo, or from stdin. It is checked for common mistakes, and never
 // printed.
+import { escapeUnprintable } from '../../audit/printable.ts';
 import { isGuessable } from '../../credential/strength.ts';
 import { WarderError } from '../../errors.ts';
 import type { Terminal } from '../terminal.ts';
@@ -28,6 +29,20 @@ export async function readSecret(terminal: Terminal, name: string, multiline: bo
   return await withTries(terminal, ['usage'], async () => {
     const read = interactive ? await terminal.askSecret(`value of "${name}": `) : await terminal.readStdin();
     return checkSecret(multiline ? read : read.replace(/\r?\n$/, ''), { interactive, multiline });
+  });
+}
+
+/** Asks for the value of a credential that may be set later: undefined then. `form`: what the value has to be. */
+export async function askSecretNow(
+  terminal: Terminal,
+  name: string,
+  form: string | undefined,
+): Promise<SecretInput | undefined> {
+  const as = form === undefined ? '' : `, as '${escapeUnprintable(form)}'`;
+  return await withTries(terminal, ['usage'], async () => {
+    const read = await terminal.askSecret(`value of "${name}"${as} [set it later]: `);
+    const value = read.replace(/\r?\n$/, '');
+    return value === '' ? undefined : checkSecret(value, { interactive: true, multiline: false });
   });
 }
 

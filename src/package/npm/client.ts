@@ -45,7 +45,13 @@ const FAILURES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     'log in with "npm login"',
   ],
   [
-    /^(E(CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|AI_AGAIN|SOCKETTIMEDOUT|IDLETIMEOUT|HOSTUNREACH|NETUNREACH|PROTO)|ERR_SOCKET_TIMEOUT|ERR_SSL_.*|E5\d\d|.*CERT.*|UNABLE_TO_.*)$/,
+    /^(.*CERT.*|UNABLE_TO_.*|ERR_TLS_.*)$/,
+    'package-registry',
+    `the registry ${UNREACHED}`,
+    'npm does not trust its certificate: "npm config set cafile FILE" names the authority, of a proxy for instance',
+  ],
+  [
+    /^(E(CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|AI_AGAIN|SOCKETTIMEDOUT|IDLETIMEOUT|HOSTUNREACH|NETUNREACH|PROTO)|ERR_SOCKET_TIMEOUT|ERR_SSL_.*|E5\d\d)$/,
     'package-registry',
     `the registry ${UNREACHED}`,
     'check the network, and "npm config get registry"',

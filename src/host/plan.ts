@@ -3,6 +3,7 @@
 import { withoutReferences } from '../profile/argument-credentials.ts';
 import { detectSecret } from '../profile/variable.ts';
 import { knownHosts, knownServer } from './known.ts';
+import { baseName, packageRunner } from './package-runner.ts';
 import { sealInside } from './plan/seal-inside.ts';
 import { takeSecrets } from './plan/secret-removal.ts';
 import { planRemote } from './plan-remote.ts';
@@ -81,9 +82,9 @@ function planLocal(
       'it has its variables from a file ("envFile"), which stays in clear: write them into its entry, or use "warder add"',
     );
   const offset = args.length - rest.length;
-  const line = runnerOf([command, ...rest]);
-  const name = line === 'command' ? undefined : packageName(line.words);
-  if (name === 'mcp-remote' && line !== 'command') return planRemote(server, origin, line.words);
+  const line = packageRunner([command, ...rest]);
+  const name = line && packageName(line.words);
+  if (name === 'mcp-remote' && line !== undefined) return planRemote(server, origin, line.words);
   if (/^(?:supergateway|mcp-proxy)$/.test(name ?? program) && rest.some((word) => /^https?:/.test(word)))
     return left('it is a bridge to a remote server, which Warder speaks itself: "warder add NAME URL"');
   const base = server.cwd ?? (relativePart(server) === undefined ? undefined : projectOf(server));
@@ -95,8 +96,8 @@ function planLocal(
   const taken = takeSecrets(server, offset, origin.inputs);
   if (taken.problem !== undefined) return left(taken.problem);
   const own = [command, ...taken.args.slice(offset)];
-  const start = runnerOf(own);
-  const words = start === 'command' ? own : start.words;
+  const start = packageRunner(own);
+  const words = start?.words ?? own;
   // What is shown, and written into the profile.
   const open = [
     ...words.map(withoutReferences),
@@ -106,11 +107,11 @@ function planLocal(
     ...taken.wanted.flatMap(({ reference, into }) => [reference.text, 'name' in into ? into.name : '']),
   ];
   if (open.some((text) => detectSecret(text) !== undefined)) return left(UNTAKEN);
-  const knows = knownServer(start !== 'command' && start.kind === 'uvx' ? 'pypi' : 'npm', name ?? '');
+  const knows = knownServer(start?.kind === 'uvx' ? 'pypi' : 'npm', name ?? '');
   const plan: PlannedLocal = {
     kind: 'profile',
     name: profileName(server.name),
-    start: start === 'command' ? 'command' : start.kind,
+    start: start?.kind ?? 'command',
     words,
     env: taken.env,
     credentials: taken.credentials,
@@ -156,21 +157,6 @@ function unwrap(words: readonly string[]): readonly string[] {
     : words;
 }
 
-/** What fetches a package at each start, and the line that says which. */
-function runnerOf(words: readonly string[]): 'command' | { kind: 'npx' | 'uvx'; words: readonly string[] } {
-  const [first = '', second = '', third = ''] = words;
-  const program = baseName(first);
-  const npx = (skip: number) => ({ kind: 'npx' as const, words: ['npx', ...words.slice(skip)] });
-  if (program === 'npx' || program === 'bunx') return npx(1);
-  if ((program === 'npm' && (second === 'exec' || second === 'x')) || (program === 'bun' && second === 'x'))
-    return npx(2);
-  if ((program === 'pnpm' || program === 'yarn') && second === 'dlx') return npx(2);
-  if (program === 'uvx') return { kind: 'uvx', words: ['uvx', ...words.slice(1)] };
-  if (program === 'uv' && second === 'tool' && third === 'run')
-    return { kind: 'uvx', words: ['uvx', ...words.slice(3)] };
-  return 'command';
-}
-
 /** Options of npx and uvx that name the package, where the first word is a program of it. */
 const PACKAGE_OPTION = /^(?:--package|-p|--from)(?:=(.*))?$/s;
 
@@ -181,9 +167,4 @@ function packageName(words: readonly string[]): string | undefined {
   const isNamed = at > 0 && (first < 0 || at < first);
   const named = isNamed ? (PACKAGE_OPTION.exec(words[at] ?? '')?.[1] ?? words[at + 1]) : words[first];
   return named?.replace(/(?<=.)@[^/]*$/, '').replace(/(?:\[.*\])?(?:[=<>~!].*)?$/, '');
-}
-
-/** The base of a path of any system, without `.exe` and the like. */
-function baseName(path: string): string {
-  return (path.split(/[/\\]/).at(-1) ?? '').replace(/\.(?:exe|cmd|bat)$/i, '');
 }

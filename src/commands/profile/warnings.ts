@@ -2,6 +2,7 @@
 // repeated.
 import { sealedTextProblem, sealingProblem } from '../../credential/sealable.ts';
 import { WarderError } from '../../errors.ts';
+import { packageRunner } from '../../host/package-runner.ts';
 import { optionalNames } from '../../policy/condition.ts';
 import { referencedCredentials, withoutReferences } from '../../profile/argument-credentials.ts';
 import type { Profile } from '../../profile/format.ts';
@@ -104,22 +105,20 @@ function literalWarnings({ env, server, credentials }: Profile): string[] {
         `argument ${index + 1} begins with "~/", which is not expanded, because there is no shell`,
       );
   }
-  const newest = server.kind === 'command' ? unpinnedPackage(server.command, server.args) : undefined;
-  const runner = server.kind === 'command' && /uvx$/.test(server.command) ? 'uvx' : 'npx';
+  const runner = server.kind === 'command' ? packageRunner([server.command, ...server.args]) : undefined;
+  const newest = runner && unpinnedPackage(runner);
   if (newest !== undefined) {
     warnings.push(
-      `"${newest}" names no version, so each start may run different code: pin it with "warder add NAME --from-${runner} …"`,
+      `"${newest}" names no version, so each start may run different code: pin it with "warder add NAME --from-${runner?.kind} …"`,
     );
   }
   return warnings;
 }
 
-/** The package that a runner such as npx would download in its newest version. */
-function unpinnedPackage(command: string, args: readonly string[]): string | undefined {
-  const runner = /(?:^|\/)(npx|bunx|uvx)$/.exec(command)?.[1];
-  if (runner === undefined) return undefined;
-  const packed = args.find((word) => !word.startsWith('-'));
-  const pinned = runner === 'uvx' ? /==|@[0-9]/ : /.@[0-9]/;
+/** The package that a runner would download in its newest version. */
+function unpinnedPackage({ kind, words }: NonNullable<ReturnType<typeof packageRunner>>): string | undefined {
+  const packed = words.slice(1).find((word) => !word.startsWith('-'));
+  const pinned = kind === 'uvx' ? /==|@[0-9]/ : /.@[0-9]/;
   return packed === undefined || pinned.test(packed) || /^[./~]/.test(packed) ? undefined : packed;
 }
 

@@ -18,6 +18,8 @@ function hinted(words: readonly string[]): string[] {
 test.each([
   [['npx', '-y', '@scope/server@1.2', '/my notes'], ['/my notes']],
   [['/usr/bin/npx', 'server', "it's"], ["it's"]],
+  [['pnpm', 'dlx', 'server', '--x'], ['--x']],
+  [['bunx', 'server'], []],
   [['npm', 'exec', '-p', 'many', '--', 'one', '--x'], ['--x']],
   [
     ['uvx', 'mcp-server-fetch', '--user-agent', 'a;b $c'],

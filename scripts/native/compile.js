@@ -44,7 +44,7 @@ export function findCompiler(names = COMPILERS) {
 }
 
 /** The header with what the C sources share with those in TypeScript. */
-export function protocolHeader() {
+function protocolHeader() {
   const codes = Object.entries(EXIT).map(([code, exit]) => `{"${code}", ${exit}}`);
   return [
     '// Made by scripts/native/compile.js of src/wire/ and src/errors.ts.',

@@ -50,7 +50,7 @@ export function statement({ seq, hash }: Head, previous?: SignedPoint): Buffer {
 }
 
 /** Whether `signature` (base64) is the signature of a statement by `key`. */
-export function isSigned(bytes: Uint8Array, key: string, signature: string): boolean {
+function isSigned(bytes: Uint8Array, key: string, signature: string): boolean {
   if (!isKey(key)) return false;
   try {
     const jwk = { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(key, 'base64').toString('base64url') };

@@ -235,7 +235,7 @@ function inArguments(args: readonly string[]): HostSecret[] {
 }
 
 /** The secrets in a URL: its user and password, parts of its path, parameters and fragment as they are written. */
-export function inUrl(url: string, depth = MAX_DEPTH): HostSecret[] {
+function inUrl(url: string, depth = MAX_DEPTH): HostSecret[] {
   const password = passwordOf(url);
   const own: HostSecret[] =
     password === undefined

@@ -58,7 +58,7 @@ export function sessionHost(params: Buffer | undefined): string | undefined {
 }
 
 /** A host of the protocol from 2026-07-28, by the `_meta` of a request. */
-export function statelessHost(meta: Buffer | undefined): string | undefined {
+function statelessHost(meta: Buffer | undefined): string | undefined {
   if (meta?.includes(VERSION) !== true) return undefined;
   return hostOf('stateless', meta, VERSION, CAPABILITIES, CLIENT);
 }

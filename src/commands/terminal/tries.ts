@@ -4,7 +4,7 @@ import { type ErrorCode, WarderError } from '../../errors.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** How often an answer is asked for at most. */
-export const MAX_TRIES = 3;
+const MAX_TRIES = 3;
 
 /**
  * Does what depends on what a person types, and again while it throws an error with one of these codes, which is shown.

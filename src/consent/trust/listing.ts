@@ -6,7 +6,7 @@ import type { Seen } from './compare.ts';
 import { copyOf, emptyDescribed, type Part, type PartKind, type Parts, type RecordedKind } from './record.ts';
 
 /** Bytes of texts that are kept of one listing; of what is beyond that only the digests are. */
-export const MAX_TEXTS = 4 * 2 ** 20;
+const MAX_TEXTS = 4 * 2 ** 20;
 /** Names of one kind, and contents of `ui://` resources, that are remembered. */
 const MAX_NAMES = 20_000;
 const MAX_CONTENTS = 1000;

@@ -88,7 +88,7 @@ function requireSame({ name, version, sha256 }: McpbLock, found: string): void {
  * Writes the files of a bundle below `root`, a folder that is not there yet. Modes are Warder's own: the owner's alone, and
  * executable where the bundle says so, or for its `program`. Throws `ZipError` and the file system's errors.
  */
-export async function unpack(
+async function unpack(
   entries: readonly ZipEntry[],
   root: string,
   program: string | undefined,

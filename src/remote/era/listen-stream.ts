@@ -11,7 +11,7 @@ import type { OwnAnswer, OwnRequests } from './own-requests.ts';
 import { CANCELLED, LISTEN, type LISTS, UPDATED } from './protocol.ts';
 
 /** Resources that are subscribed to at once: as many as the relay lets one subscription name. */
-export const MAX_SUBSCRIPTIONS = 500;
+const MAX_SUBSCRIPTIONS = 500;
 /** Milliseconds for an acknowledgement. */
 const ACKNOWLEDGE = 30_000;
 /** The longest URI, in bytes of JSON text. */

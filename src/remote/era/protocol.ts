@@ -32,7 +32,7 @@ export const SAMPLE = 'sampling/createMessage';
 export const ROOTS = 'roots/list';
 export const CALL = 'tools/call';
 export const LIST_TOOLS = 'tools/list';
-export const READ = 'resources/read';
+const READ = 'resources/read';
 export const COMPLETE = 'completion/complete';
 
 /** Members of a `_meta`. */

@@ -2,9 +2,9 @@
 // lists that may change, and of the resources that it names, which the server is asked to watch once for all of them.
 import { memberIn, type Range, readElements, readText } from '../../json/read.ts';
 import { serverOffers } from './capabilities.ts';
-import { notification, result } from './messages.ts';
+import { notification } from './messages.ts';
 import { metaChanged } from './meta.ts';
-import { json, objectOf } from './objects.ts';
+import { json } from './objects.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { ACKNOWLEDGED, LISTS, SUBSCRIBE, SUBSCRIPTION, UNSUBSCRIBE } from './protocol.ts';
 
@@ -82,15 +82,6 @@ export class SessionListeners {
     for (const [id, { uris, acknowledged }] of this.#listeners)
       if (acknowledged && [...uris].some((each) => uri === each || uri.startsWith(`${each}/`)))
         this.#tell(id, method, params);
-  }
-
-  /** Ends all, as the server would. */
-  end(): void {
-    for (const id of this.#listeners.keys()) {
-      const meta = json({ [SUBSCRIPTION]: id });
-      this.#parts.toHost(result(id, objectOf({ resultType: json('complete'), _meta: meta })));
-    }
-    this.#listeners.clear();
   }
 
   #acknowledge(id: number, listener: Listener, lists: readonly (typeof LISTS)[number][]): void {

@@ -60,10 +60,6 @@ export class Account implements AsyncDisposable {
     });
   }
 
-  get profile(): string {
-    return this.#parts.profile;
-  }
-
   /** As far as it is known. Undefined: there is none, or it was not read yet. */
   get record(): AccountRecord | undefined {
     return this.#stored.record;

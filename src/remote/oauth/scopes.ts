@@ -43,9 +43,4 @@ export class StepUps {
     this.#counts.set(operation, count + 1);
     return true;
   }
-
-  /** The operation was accepted. */
-  succeeded(operation: string): void {
-    this.#counts.delete(operation);
-  }
 }

@@ -6,7 +6,7 @@
 //
 // Against a program of the same user that may use the credential store this proves nothing, as SECURITY.md says.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import { writeFileAtomic } from '../../os/file.ts';
@@ -21,6 +21,8 @@ const KEY = 'consent-key';
 const VERSIONS = 'consent-versions';
 const HEAD = /^warder-authentic-v1 (\d{1,15}) ([0-9a-f]{64})\n/;
 const SILENT = { prompt: false } as const;
+/** Where files are, below the folder. */
+const FOLDERS = ['', 'trust/'];
 
 export class AuthenticFiles {
   readonly #folder: string;
@@ -86,7 +88,8 @@ export class AuthenticFiles {
 
   /**
    * Another daemon writes the files from now on: what this one is told holds in it alone. Settles once the store has the
-   * numbers of all that was written: before, they could come to stand behind those of the other daemon.
+   * numbers of all that was written. Where the store is so slow that the other daemon begins before that, it gets the numbers that
+   * the other one's files have by then.
    */
   async retire(): Promise<void> {
     this.#isRetired = true;
@@ -107,8 +110,14 @@ export class AuthenticFiles {
     // After the file: a daemon that is killed between the two finds a version that is newer, which is no attack.
     this.#versions.set(name, version);
     // One after another, so that no older numbers come to stand last.
-    const store = (): Promise<void> =>
-      this.#blobs.set(this.#home, Buffer.from(JSON.stringify([...this.#versions])), SILENT);
+    const store = async (): Promise<void> => {
+      let isOlder = true;
+      while (isOlder) {
+        await this.#blobs.set(this.#home, Buffer.from(JSON.stringify([...this.#versions])), SILENT);
+        // The other daemon writes a file before its number: that of one that is not seen here comes to the store after these.
+        isOlder = this.#isRetired && this.#findNewer();
+      }
+    };
     const stored = this.#storing.then(store, store);
     this.#storing = stored.catch(() => {});
     await stored;
@@ -118,6 +127,23 @@ export class AuthenticFiles {
   /** Replaces a file whose older versions may come back: the store is not written. Throws `cannot-write`. */
   writeUnnumbered(name: string, text: string): void {
     if (!this.#isRetired) this.#replace(name, text, 0);
+  }
+
+  /** Learns the numbers of the files that are newer than is known. Returns whether there were any. */
+  #findNewer(): boolean {
+    let hasFound = false;
+    for (const folder of FOLDERS) {
+      for (const name of namesIn(join(this.#folder, folder))) {
+        const before = this.#versions.get(`${folder}${name}`) ?? 0;
+        try {
+          this.read(`${folder}${name}`);
+        } catch {
+          // It is none of these, or forged: then the numbers that are known stay.
+        }
+        hasFound ||= (this.#versions.get(`${folder}${name}`) ?? 0) > before;
+      }
+    }
+    return hasFound;
   }
 
   #replace(name: string, text: string, version: number): void {
@@ -136,6 +162,14 @@ export class AuthenticFiles {
       .update('\n')
       .update(text)
       .digest();
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith('.json'));
+  } catch {
+    return [];
   }
 }
 

@@ -67,6 +67,42 @@ describe('W-CONS-8 a file', () => {
     expect(successor.read('b.json')).toBeUndefined();
   });
 
+  test('W-WIRE-25 is not older for the store where that is so slow that the next daemon has written by then', async () => {
+    const blobs = new MemoryBlobs();
+    const slow = Promise.withResolvers<void>();
+    const retired = await AuthenticFiles.open(folder, {
+      get: (name) => blobs.get(name),
+      set: async (name, value) => {
+        const kept = Buffer.from(value);
+        if (name !== 'consent-key') await slow.promise;
+        await blobs.set(name, kept);
+      },
+    });
+    const writing = [retired.write('grants.json', 'one'), retired.write('grants.json', 'two')];
+    const retiring = retired.retire();
+    // It has waited long enough.
+    const successor = await AuthenticFiles.open(folder, blobs);
+    expect(successor.read('grants.json')).toBe('two');
+    const paths = ['grants.json', 'trust/new.json'];
+    const old = [];
+    for (const name of paths) {
+      await successor.write(name, 'three');
+      old.push(readFileSync(join(folder, name)));
+      await successor.write(name, 'four');
+    }
+    slow.resolve();
+    await Promise.all([...writing, retiring]);
+
+    const last = await AuthenticFiles.open(folder, blobs);
+    for (const name of paths) expect(last.read(name)).toBe('four');
+    for (const [at, name] of paths.entries()) writeFileSync(join(folder, name), old[at] ?? '');
+    for (const name of paths) expect(() => last.read(name)).toThrow('older version');
+    const later = await AuthenticFiles.open(folder, blobs);
+    for (const name of paths) expect(() => later.read(name)).toThrow('older version');
+    for (const name of paths) rmSync(join(folder, name));
+    for (const name of paths) expect(() => later.read(name)).toThrow('is gone');
+  });
+
   test('is read after a daemon was killed between the file and the store', async () => {
     const blobs = new MemoryBlobs();
     const files = await AuthenticFiles.open(folder, blobs);

@@ -43,6 +43,7 @@ import { probe } from './sandbox/probe.ts';
 import { sweep } from './server/process-record.ts';
 import { leftRoots, runtimeRoots, spareFolders } from './server/runtime-folder.ts';
 import { Sessions } from './server/sessions.ts';
+import { SpareSandboxes } from './server/spare-sandboxes.ts';
 import type { Check } from './wire/control.ts';
 
 /** Milliseconds that a daemon which stops or hands over waits for what it still has to do with the credential store. */
@@ -192,6 +193,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   if (credentials.stores.chosen !== undefined && opensSilently(credentials.stores.chosen, process.platform))
     void consent.open();
   const spares = spareFolders();
+  const sandboxes = new SpareSandboxes({ spawn, machine, log });
   const sessions = new Sessions({
     profiles,
     audit,
@@ -215,6 +217,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       landlockStage: programFile('landlock'),
       locks,
       networks,
+      sandboxes,
       egress,
       remote,
       places,
@@ -230,6 +233,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   const redact = (line: string): string => sessions.redact(line);
   redactions.add(redact);
   profiles.onChange(({ name, change }) => {
+    sandboxes.drop(name);
     if (change === 'changed') sessions.updatePolicy(name);
   });
   credentials.onRotation((name) => {
@@ -250,6 +254,8 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     async retire() {
       await Promise.race([consent.retire(), delay(STORE_TIMEOUT, undefined, { ref: false })]);
       retired = true;
+      // It starts no session any more.
+      await sandboxes[Symbol.asyncDispose]();
       logSigner[Symbol.dispose]();
       audit.retire();
     },
@@ -342,7 +348,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       redactions.delete(redact);
       spares[Symbol.dispose]();
       await (await remote.made)?.[Symbol.asyncDispose]();
-      await networks[Symbol.asyncDispose]();
+      await Promise.all([networks[Symbol.asyncDispose](), sandboxes[Symbol.asyncDispose]()]);
       await profiles[Symbol.asyncDispose]();
       // The log's last signature needs the store.
       logSigner[Symbol.dispose]();

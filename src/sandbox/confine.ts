@@ -14,7 +14,8 @@ import {
 } from './layers.ts';
 import type { LimitApplier } from './linux/apply-limits.ts';
 import { cgroupLimitsOf } from './linux/cgroup.ts';
-import type { Hold } from './linux/hold.ts';
+import type { DeviceFiles } from './linux/devices.ts';
+import type { HeldProgram, Hold } from './linux/hold.ts';
 import {
   childrenOf,
   descendantsOf,
@@ -66,6 +67,8 @@ export interface BubblewrapStart {
   readonly launch: Launch;
   readonly limits: LimitApplier;
   readonly network: NetworkNamespace | undefined;
+  /** Its device files, if it has some of its own. They end with it. */
+  readonly devices: DeviceFiles | undefined;
 }
 
 /** Who is told what a running server does. */
@@ -76,12 +79,25 @@ export interface ServerListener {
   readonly onOveruse?: ((error: WarderError) => void) | undefined;
 }
 
-/** Confines the server that bubblewrap starts. Throws `sandbox-unavailable`; the server has then not run. */
-export async function confineBubblewrap(
-  { plan, machine, launch, limits, network }: BubblewrapStart,
+/** A sandbox that is measured, and in which a server waits. Disposing kills all processes in it. */
+export interface HeldServer extends AsyncDisposable {
+  /** The sandbox's init process. */
+  readonly init: ProcessIdentity;
+  /** What waits. Undefined: the server has ended, or runs already because nothing could hold it. */
+  waiting(): ProcessIdentity | undefined;
+  /** Lets it run. `program`: what it is, where that was not known. */
+  release(onOveruse?: ServerListener['onOveruse'], program?: HeldProgram): ConfinedServer;
+}
+
+/**
+ * Confines what bubblewrap starts, up to where it is let run. `onPlanted` as in `ServerListener`. Throws `sandbox-unavailable`; the server
+ * has then not run.
+ */
+export async function holdBubblewrap(
+  { plan, machine, launch, limits, network, devices }: BubblewrapStart,
   spawned: SpawnedProcess,
-  { onPlanted, onOveruse }: ServerListener = {},
-): Promise<ConfinedServer> {
+  onPlanted?: ServerListener['onPlanted'],
+): Promise<HeldServer> {
   const bwrap = identify(spawned.pid);
   const report = new ReportReader(launch, spawned);
   writeData(launch, spawned);
@@ -102,6 +118,7 @@ export async function confineBubblewrap(
     await waitUntilEnded([init]);
     await guard?.end();
     await limits[Symbol.asyncDispose]();
+    await devices?.[Symbol.asyncDispose]();
   };
   try {
     if (network !== undefined) requireNetwork(plan, network, init.pid);
@@ -125,23 +142,33 @@ export async function confineBubblewrap(
       network === undefined ? REQUIRED_LAYERS : [...REQUIRED_LAYERS, 'egress-gate'];
     const layers: readonly Layer[] = ['environment', ...(measured?.layers ?? [])];
     if (measured !== undefined) requireLayers(plan, layers, required);
-    hold?.release();
-    quotas = new QuotaWatch(
-      plan.profile,
-      () => descendantsOf(init.pid),
-      (error) => {
-        onOveruse?.(error);
-        sendSignal(init, 'SIGKILL');
-      },
-    );
     return {
-      init: init.pid,
-      layers: measured === undefined ? [] : layers,
-      limits: applied,
-      signal: (name) => {
-        for (const inside of descendantsOf(init.pid)) sendSignal(inside, name);
+      init,
+      waiting() {
+        const [server] = measured === undefined || hold === undefined ? [] : childrenOf(init.pid);
+        return server === undefined ? undefined : identify(server);
       },
-      unlinkedBytes: (device) => unlinkedBytes(descendantsOf(init.pid), device),
+      release(onOveruse, program) {
+        hold?.release(program);
+        quotas = new QuotaWatch(
+          plan.profile,
+          () => descendantsOf(init.pid),
+          (error) => {
+            onOveruse?.(error);
+            sendSignal(init, 'SIGKILL');
+          },
+        );
+        return {
+          init: init.pid,
+          layers: measured === undefined ? [] : layers,
+          limits: applied,
+          signal: (name) => {
+            for (const inside of descendantsOf(init.pid)) sendSignal(inside, name);
+          },
+          unlinkedBytes: (device) => unlinkedBytes(descendantsOf(init.pid), device),
+          [Symbol.asyncDispose]: end,
+        };
+      },
       [Symbol.asyncDispose]: end,
     };
   } catch (error) {
@@ -150,7 +177,7 @@ export async function confineBubblewrap(
   }
 }
 
-/** Confines the server that Landlock's stage becomes. Throws as `confineBubblewrap` does. */
+/** Confines the server that Landlock's stage becomes. Throws as `holdBubblewrap` does. */
 export async function confineLandlock(
   plan: Plan,
   launch: Launch,

@@ -7,8 +7,9 @@
 import { WarderError } from '../errors.ts';
 import {
   type ConfinedServer,
-  confineBubblewrap,
   confineLandlock,
+  type HeldServer,
+  holdBubblewrap,
   requireNetworkAlive,
   type ServerListener,
 } from './confine.ts';
@@ -45,6 +46,25 @@ export function prepare(
   machine: Machine,
   network?: NetworkNamespace,
 ): PreparedSandbox {
+  const { plan, launch, start, [Symbol.dispose]: dispose } = prepareHeld(request, machine, network);
+  return {
+    plan,
+    launch,
+    async confine(spawned, listener) {
+      const held = await start(spawned, listener);
+      return held.release(listener?.onOveruse);
+    },
+    [Symbol.dispose]: dispose,
+  };
+}
+
+/** The same, up to where the server is let run. `isSpare`: it is not known yet, and is given then (spare.ts). */
+export function prepareHeld(
+  request: SandboxRequest,
+  machine: Machine,
+  network?: NetworkNamespace,
+  isSpare = false,
+): Prepared<HeldServer> {
   const devices = machine.ownsDevices ? requireDevices(request.profile, machine) : undefined;
   return prepareWith(request, devices, (plan, handles) => {
     requireEgressRoute(plan, network);
@@ -52,12 +72,15 @@ export function prepare(
     const limits = new LimitApplier(plan, machine);
     const entrances = machine.native === undefined ? undefined : limits.openCgroup();
     const abandon = (): void => void limits[Symbol.asyncDispose]();
-    const launch = attempt(() => renderBubblewrap(plan, machine, handles, network, entrances), abandon);
+    const launch = attempt(
+      () => renderBubblewrap(plan, machine, handles, network, entrances, isSpare),
+      abandon,
+    );
     return {
       launch,
       abandon,
-      confine: (spawned, listener) =>
-        confineBubblewrap({ plan, machine, launch, limits, network }, spawned, listener),
+      start: (spawned, listener) =>
+        holdBubblewrap({ plan, machine, launch, limits, network, devices }, spawned, listener?.onPlanted),
     };
   });
 }
@@ -73,14 +96,15 @@ export function prepareLandlock(
 ): PreparedSandbox {
   // Without its own user namespace, all of the user's processes would count.
   const withoutNamespace = { ...machine, countsProcessesByNamespace: false };
-  return prepareWith(request, undefined, (plan) => {
+  const { start, ...prepared } = prepareWith(request, undefined, (plan) => {
     const limits = new LimitApplier(plan, withoutNamespace);
     const launch = renderLandlock(plan, withoutNamespace, request.node, stage);
     return {
       launch,
-      confine: (spawned, listener) => confineLandlock(plan, launch, limits, spawned, listener),
+      start: (spawned, listener) => confineLandlock(plan, launch, limits, spawned, listener),
     };
   });
+  return { ...prepared, confine: start };
 }
 
 /**
@@ -91,9 +115,9 @@ export function prepareSeatbelt(
   request: SandboxRequest & { readonly privateFolders: NonNullable<SandboxRequest['privateFolders']> },
   proxyPort?: number,
 ): PreparedSandbox {
-  return prepareWith(request, undefined, (plan) => ({
+  const { start, ...prepared } = prepareWith<ConfinedServer>(request, undefined, (plan) => ({
     launch: seatbeltLaunch(plan, proxyPort),
-    confine: async ({ pid }) => ({
+    start: async ({ pid }) => ({
       init: pid,
       // sandbox-exec starts nothing if the kernel rejects the profile.
       layers: ['seatbelt-unmeasured', 'environment-unmeasured'],
@@ -103,12 +127,23 @@ export function prepareSeatbelt(
       [Symbol.asyncDispose]: async () => signalGroup(pid, 'SIGKILL'),
     }),
   }));
+  return { ...prepared, confine: start };
 }
 
 /** A plan that is rendered. */
-interface Rendered extends Pick<PreparedSandbox, 'launch' | 'confine'> {
+interface Rendered<Started> {
+  readonly launch: Launch;
+  /** The second step of the start. */
+  start(spawned: SpawnedProcess, listener?: ServerListener): Promise<Started>;
   /** Removes what was made for a start that did not take place. */
   readonly abandon?: () => void;
+}
+
+/** A sandbox that is ready to start, as `PreparedSandbox`. */
+export interface Prepared<Started> extends Omit<Rendered<Started>, 'abandon'>, Disposable {
+  readonly plan: Plan;
+  /** The folder of its device files; undefined where it has the machine's. */
+  readonly devices: string | undefined;
 }
 
 /** Does `work`; `undo` if that fails. */
@@ -121,11 +156,11 @@ function attempt<Result>(work: () => Result, undo: () => void): Result {
   }
 }
 
-function prepareWith(
+function prepareWith<Started>(
   request: SandboxRequest,
   devices: DeviceFiles | undefined,
-  renderPlan: (plan: Plan, handles: PathHandles) => Rendered,
-): PreparedSandbox {
+  renderPlan: (plan: Plan, handles: PathHandles) => Rendered<Started>,
+): Prepared<Started> {
   const handles = new PathHandles();
   // A server sees that the name of a device is gone, so the names stay as long as it runs.
   let isRunning = false;
@@ -139,21 +174,15 @@ function prepareWith(
   try {
     const plan = makePlan(inspect(request, handles, devices?.folder));
     const rendered = renderPlan(plan, handles);
-    const { launch, confine } = rendered;
     abandon = rendered.abandon;
     return {
       plan,
-      launch,
-      async confine(spawned, listener) {
-        const server = await confine(spawned, listener);
+      launch: rendered.launch,
+      devices: devices?.folder,
+      async start(spawned, listener) {
+        const started = await rendered.start(spawned, listener);
         isRunning = true;
-        return {
-          ...server,
-          async [Symbol.asyncDispose]() {
-            await server[Symbol.asyncDispose]();
-            await devices?.[Symbol.asyncDispose]();
-          },
-        };
+        return started;
       },
       [Symbol.dispose]: dispose,
     };

@@ -14,10 +14,11 @@ import { substituteCredentials } from '../profile/argument-credentials.ts';
 import { allowedEgress, expandHome, type Profile, type ProfileServer } from '../profile/format.ts';
 import { stdioServer } from '../relay/stdio-upstream.ts';
 import { type AppliedLimits, environmentLayers } from '../sandbox/layers.ts';
-import { type PreparedSandbox, prepare, prepareLandlock, prepareSeatbelt } from '../sandbox/start.ts';
+import { type SpareRequest, spareRequest } from '../sandbox/spare.ts';
+import { prepare, prepareLandlock, prepareSeatbelt } from '../sandbox/start.ts';
 import { type DeliveredCredential, environment, MARKER } from './environment.ts';
 import { HomeWatch, prepareKeptHome } from './kept-home.ts';
-import { spawnServer } from './process.ts';
+import { type ServerSandbox, spawnServer } from './process.ts';
 import { RuntimeFolder } from './runtime-folder.ts';
 import { sandboxRequest } from './sandbox-request.ts';
 import { updateSealed } from './sealed-update.ts';
@@ -160,7 +161,8 @@ async function startProcess(
     throw error;
   }
   let home = kept;
-  const prepareSandbox = async (file: string): Promise<PreparedSandbox> => {
+  let spare: SpareRequest | undefined;
+  const prepareSandbox = async (file: string): Promise<ServerSandbox> => {
     const readable = [
       ...roots,
       ...(files.length === 0 ? [] : [runtime.instance.credentials]),
@@ -169,7 +171,14 @@ async function startProcess(
     const program = { file, args, env, roots: readable, files: gate?.files ?? [] };
     const request = sandboxRequest(profile, parts, program);
     const kind = await parts.sandboxKind();
-    if (kind === 'bubblewrap') return prepare(request, parts.machine, route === 'proxy' ? undefined : route);
+    if (kind === 'bubblewrap') {
+      // A value in an argument or a file would be with the sandbox before its server is.
+      if (credentials.every(({ deliver }) => deliver === 'env')) spare = spareRequest(request);
+      return (
+        (spare && parts.sandboxes.take(request)) ??
+        prepare(request, parts.machine, route === 'proxy' ? undefined : route)
+      );
+    }
     const folder = kept?.folder ?? join(runtime.path, 'home');
     if (kept === undefined) mkdirSync(folder, { mode: 0o700 });
     const { homeSize: most } = request.sandbox;
@@ -193,6 +202,7 @@ async function startProcess(
   };
   const started = await spawnServer(spec, runtime, parts.server);
   const { confined } = started;
+  if (spare !== undefined) parts.sandboxes.want(spare);
   if (home !== undefined && confined !== undefined) {
     const watch = new HomeWatch(home, (device) => confined.unlinkedBytes(device), onOverrun);
     void started.gone.then(() => watch.end());

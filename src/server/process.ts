@@ -10,6 +10,7 @@ import type { Processes } from '../os/processes.ts';
 import type { Child, Ending, Spawn } from '../os/spawn.ts';
 import type { ServerEnd } from '../relay/endpoint.ts';
 import type { ConfinedServer } from '../sandbox/confine.ts';
+import type { Launch } from '../sandbox/launch.ts';
 import type { PlantedReport } from '../sandbox/planted.ts';
 import type { PreparedSandbox } from '../sandbox/start.ts';
 import { Output } from './output.ts';
@@ -31,13 +32,23 @@ export interface ServerSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly home: string;
   /** Prepares a sandbox for the executable that was found. Undefined: it runs without one. */
-  readonly sandbox: ((file: string) => Promise<PreparedSandbox>) | undefined;
+  readonly sandbox: ((file: string) => Promise<ServerSandbox>) | undefined;
   /** Called when its process is there, and before anything comes from it. */
   readonly onSpawned?: () => void;
   /** Told what the server planted. Its standard error tells it too, as long as somebody reads that. */
   readonly onPlanted?: (report: PlantedReport) => void;
   /** Told that it is ended because it takes more than it may. */
   readonly onOverrun?: (error: WarderError) => void;
+}
+
+/** A prepared sandbox. `begun`: it is there already, and waits for its server. */
+export type ServerSandbox = PreparedSandbox & { readonly begun?: BegunProcess };
+
+/** A process that was started, and what comes from it. */
+export interface BegunProcess {
+  readonly child: Child;
+  readonly stdout: Output;
+  readonly stderr: Output;
 }
 
 /** What starting a server needs. */
@@ -77,32 +88,42 @@ export async function spawnServer(
     const file = findCommand(spec);
     const { args, cwd, env, profile } = spec;
     using prepared = await spec.sandbox?.(file);
-    const { descriptors = [], ...launch } = prepared?.launch ?? { file, args, cwd, env };
-    const inherited = descriptors.map((entry) => (entry.kind === 'open' ? entry.descriptor : 'pipe'));
-    const output = { stdout: new Output(), stderr: new Output() };
-    const child = await parts
-      .spawn({ ...launch, descriptors: inherited, reader: output.stdout })
-      .catch((error: { code?: string }) => {
+    const launch = prepared?.launch ?? { file, args, cwd, env };
+    const begun =
+      prepared?.begun ??
+      (await beginProcess(launch, parts.spawn).catch((error: { code?: string }) => {
         throw spawnError(profile, spec.command, error.code);
-      });
-    // Attached at once: of a server that ends while it is being confined Node would discard the output.
-    output.stdout.open(child.stdout, child.isRead);
-    output.stderr.open(child.stderr, false);
+      }));
+    const { child, stderr } = begun;
     const started = parts.processes.find(child.pid)?.started;
     if (started !== undefined) recordProcess(runtime, child.pid, started, parts);
     spec.onSpawned?.();
     const confined = await prepared?.confine(child, {
       onPlanted: (report) => {
-        output.stderr.append(Buffer.from(plantedText(profile, report)));
+        stderr.append(Buffer.from(plantedText(profile, report)));
         spec.onPlanted?.(report);
       },
       onOveruse: spec.onOverrun,
     });
-    return superviseServer(file, { child, ...output }, started, confined, runtime, parts);
+    return superviseServer(file, begun, started, confined, runtime, parts);
   } catch (error) {
     await runtime[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Starts a process. Throws the system's error. */
+export async function beginProcess(
+  { descriptors = [], ...launch }: Omit<Launch, 'descriptors'> & Partial<Pick<Launch, 'descriptors'>>,
+  spawn: Spawn,
+): Promise<BegunProcess> {
+  const inherited = descriptors.map((entry) => (entry.kind === 'open' ? entry.descriptor : 'pipe'));
+  const [stdout, stderr] = [new Output(), new Output()];
+  const child = await spawn({ ...launch, descriptors: inherited, reader: stdout });
+  // Attached at once: of a server that ends while it is being confined Node would discard the output.
+  stdout.open(child.stdout, child.isRead);
+  stderr.open(child.stderr, false);
+  return { child, stdout, stderr };
 }
 
 /** Writes the record that the next daemon needs if this one is killed. The server runs without it, too. */
@@ -121,7 +142,7 @@ function recordProcess(
 
 function superviseServer(
   file: string,
-  { child, stdout, stderr }: { readonly child: Child; readonly stdout: Output; readonly stderr: Output },
+  { child, stdout, stderr }: BegunProcess,
   started: number | undefined,
   confined: ConfinedServer | undefined,
   runtime: RuntimeFolder,

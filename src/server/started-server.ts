@@ -22,6 +22,7 @@ import type { RuntimeRoots } from './runtime-folder.ts';
 import type { RequestContext } from './sandbox-request.ts';
 import type { SessionAgreement } from './session-agreement.ts';
 import type { SpareFolders } from './spare-folders.ts';
+import type { SpareSandboxes } from './spare-sandboxes.ts';
 
 /** What every start needs. */
 export interface StartParts extends RequestContext {
@@ -40,6 +41,7 @@ export interface StartParts extends RequestContext {
   readonly landlockStage: string;
   readonly locks: Pick<Locks, 'assertUsable'>;
   readonly networks: Pick<NetworkPool, 'take'>;
+  readonly sandboxes: Pick<SpareSandboxes, 'take' | 'want'>;
   /** The room of remote servers, loaded when it is first needed. */
   readonly remote: () => Promise<Pick<Remote, 'open'>>;
   /** The egress room, loaded when it is first needed. */

@@ -4,8 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { childrenOf, descendantsOf } from '../../src/sandbox/linux/process.ts';
 import { findBubblewrap } from '../../src/sandbox/machine.ts';
 import { Home } from '../fixtures/home.ts';
+import { hasNative } from '../fixtures/launchers.ts';
 import { SandboxProcesses } from '../fixtures/sandbox-processes.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
 import { fixtureServer } from '../fixtures/server.ts';
@@ -61,6 +63,37 @@ test('W-BOX-19 a profile without a sandbox section has a sandbox, and its layers
   expect(statusOf(server, 'NoNewPrivs')).toBe('1');
   expect(statusOf(server, 'CapBnd')).toMatch(/^0+$/);
 });
+
+test.runIf(hasNative)(
+  'W-BOX-39 W-BOX-42 the next server of a profile is started in a sandbox that was ready, and a daemon that stops leaves none',
+  async () => {
+    await using home = new Home();
+    const server = { ...fixtureServer('environ'), start: 'eager' };
+    home.profile('demo', { server, env: { OWN: 'of the profile' }, policy });
+    const open = async () => {
+      await using host = home.run('demo');
+      await host.initialize();
+      const { env, cwd } = JSON.parse(await host.call('environ'));
+      const [{ server, layers }] = (await home.facts('status')).sessions;
+      return { env: { ...env, WARDER_SESSION: env.WARDER_SESSION.length }, cwd, layers, pid: server.pid };
+    };
+    /** The process that waits for a server, and the one that made its sandbox. */
+    const ready = () => {
+      for (const maker of childrenOf(home.daemon() ?? -1))
+        for (const { pid } of descendantsOf(maker)) if (isWaiting(pid)) return { maker, pid };
+      return undefined;
+    };
+    const first = await open();
+    await expect.poll(ready).toBeDefined();
+    const spare = ready();
+    expect(await open()).toEqual({ ...first, pid: spare?.maker });
+    await expect.poll(ready).toBeDefined();
+    const next = ready()?.pid ?? 0;
+    expect(next).not.toBe(spare?.pid);
+    await home.done(['stop']);
+    await expect.poll(() => isWaiting(next)).toBe(false);
+  },
+);
 
 test('W-BOX-26 a sandbox is off only if the profile says so, and status, list and the record show it', async () => {
   await using home = new Home();
@@ -425,6 +458,19 @@ function valuesIn(space: SandboxProcesses): string[] {
 function statusOf(pid: number, field: string): string | undefined {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return new RegExp(`^${field}:.*?(\\S+)$`, 'm').exec(status)?.[1];
+}
+
+/** Whether this is what stands in a server's place, and sleeps. */
+function isWaiting(pid: number): boolean {
+  try {
+    const isHold = /^\/proc\/self\/fd\/\d+\0--warder-hold\0/.test(
+      readFileSync(`/proc/${pid}/cmdline`, 'latin1'),
+    );
+    return isHold && / S /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    // It has ended.
+    return false;
+  }
 }
 
 function fixture(name: string): string {

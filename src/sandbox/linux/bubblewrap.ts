@@ -17,8 +17,8 @@ const PAGE = 4096;
 
 /**
  * Renders a plan, for a sandbox that joins `network` if there is one, and enters the control groups of `entrances`. With the
- * machine's native program the server waits in its sandbox (`hold`). Throws `sandbox-unavailable` if the machine lacks
- * what is needed.
+ * machine's native program the server waits in its sandbox (`hold`). `isSpare`: what waits is given its program and its variables
+ * only then. Throws `sandbox-unavailable` if the machine lacks what is needed.
  */
 export function renderBubblewrap(
   plan: Plan,
@@ -26,6 +26,7 @@ export function renderBubblewrap(
   source: DescriptorSource,
   network?: Pick<Network, 'pauseProcess'>,
   entrances?: readonly string[],
+  isSpare = false,
 ): Launch {
   const { bubblewrap: program, architecture, prlimit, native } = machine;
   const entering = network === undefined ? [] : nsenterCommand(plan, machine, network);
@@ -141,7 +142,7 @@ export function renderBubblewrap(
     // Only a fixed bubblewrap can mount below a writable folder safely.
     ...(program.followsLinks ? [] : plan.planting.guarded.flatMap(({ path }) => bind(path, false))),
     ...plan.steps.filter(({ kind }) => kind === 'remount-read-only').flatMap(render),
-    ...Object.entries(plan.env).flatMap(([name, value]) => ['--setenv', name, value]),
+    ...Object.entries(isSpare ? {} : plan.env).flatMap(([name, value]) => ['--setenv', name, value]),
     ...['--chdir', plan.cwd, '--seccomp', filter],
     ...['--json-status-fd', String(REPORT), '--block-fd', String(GATE)],
   ];
@@ -161,7 +162,7 @@ export function renderBubblewrap(
     ...systemdScope(plan, machine),
     ...entering,
     ...[program.file, '--args', String(ARGUMENTS), '--'],
-    ...[...limiter, ...held, plan.program.file, ...plan.program.args],
+    ...[...limiter, ...held, ...(isSpare ? [] : [plan.program.file, ...plan.program.args])],
   ];
   return {
     file,

@@ -13,7 +13,7 @@ export function enterCommand(program: string, files: readonly string[]): string[
   return [`/proc/self/fd/${program}`, '--warder-enter', String(files.length), ...files];
 }
 
-/** The words that wait in the sandbox, and then run the words that follow. */
+/** The words that wait in the sandbox, and then run the words that follow; without any, the program that comes (`Hold.release`). */
 export function holdCommand(program: string, channel: string): string[] {
   return [`/proc/self/fd/${program}`, '--warder-hold', program, channel];
 }
@@ -41,8 +41,30 @@ export class Hold {
     }
   }
 
-  /** Lets the server run. */
-  release(): void {
-    this.#channel.end('1');
+  /** Lets the server run. `program`: what it is, where that was not known when its sandbox was made. */
+  release(program?: HeldProgram): void {
+    this.#channel.end(
+      program === undefined ? '1' : Buffer.concat([Buffer.from('1'), encodeProgram(program)]),
+    );
   }
+}
+
+/** A server whose sandbox was there before it. */
+export interface HeldProgram {
+  readonly folder: string;
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** More bytes than that no program is given so. */
+export const MAX_PROGRAM: number = 2 ** 20;
+
+/** A program as hold.c reads it. */
+export function encodeProgram({ folder, words, env }: HeldProgram): Buffer {
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const texts = Buffer.from([folder, ...words, ...variables].map((text) => `${text}\0`).join(''));
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(texts.length, 0);
+  head.writeUInt32LE(words.length, 4);
+  return Buffer.concat([head, texts]);
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DENIED_CALLS, MISSING_CALLS } from '../../../src/sandbox/linux/seccomp.ts';
 import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
 import { MARK, marked, people, World } from '../../fixtures/hostile/world.ts';
+import { hasNative } from '../../fixtures/launchers.ts';
 
 const LANGUAGES = {
   py: '/usr/bin/python3',
@@ -481,6 +482,8 @@ function command(world: World, attempt: Attempt, language: Language): { file: st
 describe.each(people)('as $name', (person) => {
   let world: World;
   const cases = attempts.flatMap((attempt) => attempt.in.map((language) => ({ attempt, language })));
+  /** Those that try the same where nothing may be written. */
+  const spares = cases.filter(({ attempt, language }) => language === 'py' && attempt.sandbox === undefined);
   let outcomes: Outcome[] = [];
 
   beforeAll(async () => {
@@ -512,6 +515,25 @@ describe.each(people)('as $name', (person) => {
         const { file, args } = command(world, attempt, language);
         expect(JSON.parse(await world.outside(file, args))).toMatchObject({ escaped: true });
       }
+    },
+  );
+
+  test.runIf(hasNative)(
+    'W-BOX-39 nor does any of them escape from a sandbox that was made before',
+    async () => {
+      const orders = spares.map(({ attempt, language }) => ({
+        ...command(world, attempt, language),
+        sandbox: { read: [world.servers] },
+        spare: true,
+      }));
+      const made = await world.run(orders);
+      expect(made.map(({ error }) => error)).toEqual(spares.map(() => undefined));
+      expect(made.map((outcome, at) => [spares[at]?.attempt.name, resultOf(outcome)])).toEqual(
+        spares.map(({ attempt }) => [
+          attempt.name,
+          { escaped: false, said: expect.stringMatching(attempt.said ?? /(?:)/) },
+        ]),
+      );
     },
   );
 

@@ -85,11 +85,20 @@ export class IdTable<Value extends object> {
   }
 }
 
-/** Spreads ids that are counted up: those that lie side by side would have to move whenever the first of them is gone. */
+/**
+ * Spreads ids that are counted up, by whatever step: those that lie side by side would have to move whenever the first of them is
+ * gone, and those of one place would all be looked at.
+ */
 function hashOf(id: Id): number {
-  if (typeof id === 'number') return Math.imul(id, SPREAD);
-  if (typeof id === 'bigint') return Math.imul(Number(BigInt.asIntN(32, id)), SPREAD);
+  if (typeof id === 'number') return spread(id | 0);
+  if (typeof id === 'bigint') return spread(Number(BigInt.asIntN(32, id)));
   let hash = id.length;
   for (let i = 0; i < id.length; i++) hash = (Math.imul(hash, 31) + id.charCodeAt(i)) | 0;
-  return hash;
+  return spread(hash);
+}
+
+/** Every bit of the number counts in each bit of the result. */
+function spread(number: number): number {
+  const once = Math.imul(number ^ (number >>> 16), SPREAD);
+  return once ^ (once >>> 15);
 }

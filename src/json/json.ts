@@ -44,10 +44,14 @@ export function skipSpace(bytes: Buffer, at: number, end: number): number {
 }
 
 /** 1 for each byte that ends a run of plain bytes in a string: a quote, a backslash, a control character. */
-const SPECIAL = new Uint8Array(256);
+export const SPECIAL = new Uint8Array(256);
 SPECIAL.fill(1, 0, 0x20);
 SPECIAL[QUOTE] = 1;
 SPECIAL[BACKSLASH] = 1;
+
+/** 1 for each byte that is an escape with the backslash before it; the other escape is `\\u`. */
+const ESCAPED = new Uint8Array(256);
+for (const byte of Buffer.from('"\\\\/bfnrt')) ESCAPED[byte] = 1;
 
 /** Skips a string whose opening quote is before `at`. */
 function skipString(bytes: Buffer, at: number, end: number): number {
@@ -142,12 +146,18 @@ function skipVeryLong(
     const from = i;
     const to = Math.min(until, from + size);
     const count = marks.count(bytes, from, to);
+    const { places } = marks;
     for (let index = 0; index < count; index++) {
-      const mark = from + (marks.places[index] as number);
+      const mark = from + (places[index] as number);
       // It is part of the escape before.
       if (mark < i) continue;
-      if (bytes[mark] === QUOTE) return mark + 1;
-      if (bytes[mark] !== BACKSLASH) return BROKEN;
+      const byte = bytes[mark];
+      if (byte === BACKSLASH && mark + 1 < end && ESCAPED[bytes[mark + 1] as number] === 1) {
+        i = mark + 2;
+        continue;
+      }
+      if (byte === QUOTE) return mark + 1;
+      if (byte !== BACKSLASH) return BROKEN;
       i = skipEscape(bytes, mark, end);
       if (i < 0) return BROKEN;
     }

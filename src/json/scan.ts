@@ -3,6 +3,23 @@
 //
 // The scan goes on over a buffer up to where it is told, and no token but a string is longer than `MAX_TOKEN`: so it can
 // be run in slices over a whole line, or follow the bytes of one that is still coming, `MAX_TOKEN` bytes behind.
+import {
+  AFTER,
+  BLANK,
+  COLON,
+  FAULTY,
+  FIRST_KEY,
+  FIRST_VALUE,
+  KEY,
+  NAME,
+  NOTED,
+  type ScanPlace,
+  START,
+  scanDeep,
+  TEXT,
+  TRAILING,
+  VALUE,
+} from './deep-scan.ts';
 import { OpenNames } from './duplicates.ts';
 import {
   ARGUMENTS,
@@ -75,22 +92,6 @@ export interface Scanned {
   find(name: Wanted): Member;
 }
 
-// What comes next: the value of the line; a value; a value or the end of an array; the rest of a string that is a value,
-// or a name; a name; a name or the end of an object; a colon; what follows a value; white space to the end of the line;
-// the same in a line that has nothing else; or the line is no JSON.
-const START = 0;
-const VALUE = 1;
-const FIRST_VALUE = 2;
-const TEXT = 3;
-const NAME = 4;
-const KEY = 5;
-const FIRST_KEY = 6;
-const COLON = 7;
-const AFTER = 8;
-const TRAILING = 9;
-const BLANK = 10;
-const FAULTY = 11;
-
 /** The scan of one line. */
 export class LineScan {
   #bytes: Buffer;
@@ -98,11 +99,13 @@ export class LineScan {
   readonly #reading = new Reading();
   /** Where the line's value begins. */
   #rootStart = 0;
-  #at: number;
-  #next = START;
-  #depth = 0;
-  /** By depth: whether the container there is an object. */
-  readonly #isObject = new Uint8Array(MAX_DEPTH + 1);
+  readonly #place: ScanPlace = {
+    at: 0,
+    next: START,
+    depth: 0,
+    textStart: 0,
+    isObject: new Uint8Array(MAX_DEPTH + 1),
+  };
   /** Of the member that is being read: its slot, and where name and value begin; of the message, and of `params` or `result`. */
   #outerSlot = NO_KEY;
   #outerStart = 0;
@@ -110,8 +113,6 @@ export class LineScan {
   #wanted = NO_KEY;
   #valueStart = 0;
   #nameStart = 0;
-  /** Where the string began that is read, a value or a name. */
-  #textStart = 0;
   readonly #found: (Member | undefined)[] = WANTED.map(() => undefined);
   /** The names in `params`. */
   #names: OpenNames | undefined;
@@ -121,7 +122,7 @@ export class LineScan {
 
   constructor(bytes: Buffer, start: number, end: number) {
     this.#bytes = bytes;
-    this.#at = start;
+    this.#place.at = start;
     this.#end = end;
   }
 
@@ -135,7 +136,7 @@ export class LineScan {
 
   /** It is no JSON, whatever follows. */
   get isFaulty(): boolean {
-    return this.#next === FAULTY;
+    return this.#place.next === FAULTY;
   }
 
   /** Where the message's id is, as far as it was read; -1: it was not seen yet. */
@@ -149,16 +150,16 @@ export class LineScan {
 
   /** Up to where the line was read but for an id whose end was not: what is before is in no id that was not seen. */
   get settled(): number {
-    const isInId = this.#depth === 1 && this.#outerSlot === ID && this.#next === TEXT;
-    return isInId ? this.#outerStart : this.#at;
+    const isInId = this.#place.depth === 1 && this.#outerSlot === ID && this.#place.next === TEXT;
+    return isInId ? this.#outerStart : this.#place.at;
   }
 
   /** Goes on up to `until`, or a token beyond. What it has passed over must not change. True: the whole line is read. */
   step(until: number): boolean {
     const last = Math.min(until, this.#end);
-    while (this.#at < last && this.#next !== FAULTY) this.#read(last);
-    if (this.#next !== FAULTY && this.#at < this.#end) return false;
-    if (this.#next === START || this.#next === BLANK) this.#isBlank = true;
+    while (this.#place.at < last && this.#place.next !== FAULTY) this.#read(last);
+    if (this.#place.next !== FAULTY && this.#place.at < this.#end) return false;
+    if (this.#place.next === START || this.#place.next === BLANK) this.#isBlank = true;
     return true;
   }
 
@@ -174,7 +175,7 @@ export class LineScan {
   }
 
   #envelope(): Envelope {
-    if (this.#next !== TRAILING) {
+    if (this.#place.next !== TRAILING) {
       const broken = new Reading();
       broken.fault = NOT_JSON;
       return broken;
@@ -192,25 +193,30 @@ export class LineScan {
   /** Reads one token, or a part of one. */
   #read(until: number): void {
     const bytes = this.#bytes;
-    switch (this.#next) {
+    const place = this.#place;
+    switch (place.next) {
       case TEXT:
       case NAME:
         this.#readText(until);
         return;
       case TRAILING:
       case BLANK:
-        while (this.#at < until && isTrailing(bytes[this.#at])) this.#at++;
-        if (this.#at < until) this.#next = FAULTY;
+        while (place.at < until && isTrailing(bytes[place.at])) place.at++;
+        if (place.at < until) place.next = FAULTY;
         return;
       default:
     }
-    while (this.#at < until && (bytes[this.#at] === 0x20 || bytes[this.#at] === 0x09)) this.#at++;
-    if (this.#at >= until) return;
-    const byte = bytes[this.#at] as number;
-    switch (this.#next) {
+    if (place.depth > NOTED && this.#names === undefined) {
+      scanDeep(place, bytes, until, this.#end);
+      if (place.next === FAULTY) return;
+    }
+    while (place.at < until && (bytes[place.at] === 0x20 || bytes[place.at] === 0x09)) place.at++;
+    if (place.at >= until) return;
+    const byte = bytes[place.at] as number;
+    switch (place.next) {
       case START:
-        this.#rootStart = this.#at;
-        if (byte === 0x0d) this.#next = BLANK;
+        this.#rootStart = place.at;
+        if (byte === 0x0d) place.next = BLANK;
         else this.#readValue(byte);
         return;
       case FIRST_VALUE:
@@ -228,8 +234,8 @@ export class LineScan {
         this.#openName(byte);
         return;
       case COLON:
-        this.#at++;
-        this.#next = byte === 0x3a ? VALUE : FAULTY;
+        place.at++;
+        place.next = byte === 0x3a ? VALUE : FAULTY;
         return;
       default:
         this.#readAfter(byte);
@@ -237,67 +243,68 @@ export class LineScan {
   }
 
   #readAfter(byte: number): void {
-    const isObject = this.#isObject[this.#depth] === 1;
+    const isObject = this.#place.isObject[this.#place.depth] === 1;
     if (byte === COMMA) {
-      this.#at++;
-      this.#next = isObject ? KEY : VALUE;
+      this.#place.at++;
+      this.#place.next = isObject ? KEY : VALUE;
     } else if (byte === (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) this.#close();
-    else this.#next = FAULTY;
+    else this.#place.next = FAULTY;
   }
 
   #readValue(byte: number): void {
-    if (this.#depth === 1) this.#outerStart = this.#at;
-    else if (this.#depth === 2) this.#valueStart = this.#at;
+    if (this.#place.depth === 1) this.#outerStart = this.#place.at;
+    else if (this.#place.depth === 2) this.#valueStart = this.#place.at;
     if (byte === QUOTE) {
-      this.#textStart = this.#at;
-      this.#at++;
-      this.#next = TEXT;
+      this.#place.textStart = this.#place.at;
+      this.#place.at++;
+      this.#place.next = TEXT;
     } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
       this.#open(byte === OPEN_OBJECT);
     } else {
-      const after = skipValue(this.#bytes, this.#at, this.#end, this.#depth);
-      if (after < 0) this.#next = FAULTY;
+      const after = skipValue(this.#bytes, this.#place.at, this.#end, this.#place.depth);
+      if (after < 0) this.#place.next = FAULTY;
       else {
-        this.#at = after;
+        this.#place.at = after;
         this.#endValue();
       }
     }
   }
 
   #open(isObject: boolean): void {
-    if (++this.#depth > MAX_DEPTH) {
-      this.#next = FAULTY;
+    if (++this.#place.depth > MAX_DEPTH) {
+      this.#place.next = FAULTY;
       return;
     }
-    this.#at++;
-    this.#isObject[this.#depth] = isObject ? 1 : 0;
-    this.#next = isObject ? FIRST_KEY : FIRST_VALUE;
-    if (this.#depth === 2) this.#slot = NO_KEY;
-    if (this.#depth === 2 && this.#outerSlot === PARAMS && this.#isObject[1] === 1)
+    this.#place.at++;
+    this.#place.isObject[this.#place.depth] = isObject ? 1 : 0;
+    this.#place.next = isObject ? FIRST_KEY : FIRST_VALUE;
+    if (this.#place.depth === 2) this.#slot = NO_KEY;
+    if (this.#place.depth === 2 && this.#outerSlot === PARAMS && this.#place.isObject[1] === 1)
       this.#names = new OpenNames(this.#bytes);
     if (isObject) this.#names?.enter();
   }
 
   #close(): void {
-    if (this.#isObject[this.#depth] === 1) this.#names?.leave();
-    if (--this.#depth === 1) this.#names = undefined;
-    this.#at++;
+    if (this.#place.isObject[this.#place.depth] === 1) this.#names?.leave();
+    if (--this.#place.depth === 1) this.#names = undefined;
+    this.#place.at++;
     this.#endValue();
   }
 
   /** A value has ended, where the scan is. */
   #endValue(): void {
-    if (this.#depth === 0) {
-      this.#next = TRAILING;
+    if (this.#place.depth === 0) {
+      this.#place.next = TRAILING;
       return;
     }
-    this.#next = AFTER;
-    if (this.#isObject[this.#depth] === 0) return;
-    if (this.#depth === 1) {
+    this.#place.next = AFTER;
+    if (this.#place.isObject[this.#place.depth] === 0) return;
+    if (this.#place.depth === 1) {
       if (this.#outerSlot !== NO_KEY)
-        note(this.#bytes, this.#reading, this.#outerSlot, this.#outerStart, this.#at);
-    } else if (this.#depth === 2) {
-      if (this.#slot !== NO_KEY) note(this.#bytes, this.#reading, this.#slot, this.#valueStart, this.#at);
+        note(this.#bytes, this.#reading, this.#outerSlot, this.#outerStart, this.#place.at);
+    } else if (this.#place.depth === 2) {
+      if (this.#slot !== NO_KEY)
+        note(this.#bytes, this.#reading, this.#slot, this.#valueStart, this.#place.at);
       if (this.#wanted >= 0) this.#keep(this.#wanted);
     }
   }
@@ -305,33 +312,39 @@ export class LineScan {
   /** A member that may have to be found. */
   #keep(index: number): void {
     this.#found[index] =
-      this.#found[index] === undefined ? { start: this.#valueStart, end: this.#at } : 'ambiguous';
+      this.#found[index] === undefined ? { start: this.#valueStart, end: this.#place.at } : 'ambiguous';
   }
 
   #openName(byte: number): void {
-    this.#nameStart = this.#at;
-    this.#textStart = this.#at;
-    this.#at++;
-    this.#next = byte === QUOTE ? NAME : FAULTY;
+    this.#nameStart = this.#place.at;
+    this.#place.textStart = this.#place.at;
+    this.#place.at++;
+    this.#place.next = byte === QUOTE ? NAME : FAULTY;
   }
 
   #readText(until: number): void {
-    const after = skipStringUntil(this.#bytes, this.#at, until, this.#end, this.#at - this.#textStart);
-    if (after === BROKEN) this.#next = FAULTY;
-    else if (after < 0) this.#at = ~after;
+    const after = skipStringUntil(
+      this.#bytes,
+      this.#place.at,
+      until,
+      this.#end,
+      this.#place.at - this.#place.textStart,
+    );
+    if (after === BROKEN) this.#place.next = FAULTY;
+    else if (after < 0) this.#place.at = ~after;
     else {
-      this.#at = after;
-      if (this.#next === TEXT) this.#endValue();
+      this.#place.at = after;
+      if (this.#place.next === TEXT) this.#endValue();
       else this.#endName();
     }
   }
 
   #endName(): void {
-    this.#next = COLON;
+    this.#place.next = COLON;
     const from = this.#nameStart + 1;
-    const to = this.#at - 1;
-    if (this.#depth === 1) this.#outerSlot = matchKey(this.#bytes, from, to, MESSAGE);
-    else if (this.#depth === 2 && this.#isObject[1] === 1) {
+    const to = this.#place.at - 1;
+    if (this.#place.depth === 1) this.#outerSlot = matchKey(this.#bytes, from, to, MESSAGE);
+    else if (this.#place.depth === 2 && this.#place.isObject[1] === 1) {
       const keys =
         this.#outerSlot === PARAMS ? IN_PARAMS : this.#outerSlot === RESULT ? IN_RESULT : undefined;
       this.#slot = keys === undefined ? NO_KEY : matchKey(this.#bytes, from, to, keys);
@@ -340,8 +353,8 @@ export class LineScan {
       if (to - from > MAX_NAME) this.#found.fill('ambiguous');
       else if (this.#wanted < NO_KEY) this.#found[-2 - this.#wanted] = 'ambiguous';
     }
-    if (this.#names === undefined || this.#names.add(this.#nameStart, this.#at)) return;
+    if (this.#names === undefined || this.#names.add(this.#nameStart, this.#place.at)) return;
     this.#isTwiceInParams = true;
-    if (this.#depth > 2 && this.#slot === ARGUMENTS) this.#isTwiceInArguments = true;
+    if (this.#place.depth > 2 && this.#slot === ARGUMENTS) this.#isTwiceInArguments = true;
   }
 }

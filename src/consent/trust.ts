@@ -5,9 +5,6 @@ import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import type { Profile } from '../profile/format.ts';
-import type { OfflineRecord } from '../relay/offline-record.ts';
-import type { Trust } from '../relay/trust.ts';
 import type { ShownTrust } from '../wire/control.ts';
 import { handedOver } from './handed-over.ts';
 import type { Answer } from './questions/answer.ts';
@@ -18,18 +15,15 @@ import type { Grant, GrantSubject } from './store/grants.ts';
 import { type Difference, withDifferences } from './trust/compare.ts';
 import { Executables } from './trust/executables.ts';
 import { FirstUseQuestion } from './trust/first-use-question.ts';
-import { HeldNotices } from './trust/held-notices.ts';
-import { offlineServer } from './trust/offline.ts';
-import { permissionsOf } from './trust/permissions.ts';
+import { type OpenTrust, openTrust, type RemoteTrust } from './trust/open-trust.ts';
 import { type ProfileAnswers, ProfilesAnswers } from './trust/profile-answers.ts';
 import { digestOfRecord, type ProfileTrust } from './trust/profile-trust.ts';
 import { copyOf, type ServerIdentity, type TrustRecord } from './trust/record.ts';
 import { TrustRecords } from './trust/records.ts';
-import { SessionTrust } from './trust/session-trust.ts';
 import { showTrust } from './trust/shown.ts';
 import type { Started, TrustedSession } from './trust/trusted-session.ts';
 
-export type { ProfileAnswers, Started };
+export type { OpenTrust, ProfileAnswers, RemoteTrust, Started };
 
 export interface TrustServiceOptions {
   /** Whether a person is asked about a first use. */
@@ -54,35 +48,6 @@ export interface TrustServiceOptions {
   readonly uid: number | undefined;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** The trust of one session, and what it is bound to. */
-export interface OpenTrust extends Disposable {
-  readonly trust: Trust & { readonly digest: string | undefined };
-  /** Names what runs by its digests, and who issues the token that it is used with: another one later. */
-  readonly server: string;
-  /** How many things are held back. */
-  readonly held: number;
-  /** The digest of a tool's definition, as it was listed in the session or else accepted. */
-  definition(tool: string): string | undefined;
-  /** What the server says of a tool, a line each. */
-  claims(tool: string): readonly string[];
-  /** Another server process of the session was started. */
-  restarted(started: Started): Promise<void>;
-  /** Of a remote server. */
-  readonly remote: RemoteTrust;
-}
-
-/** What of a remote server is agreed to before it is asked for anything in the user's name. */
-export interface RemoteTrust {
-  /** Whether its requests may carry the user's token. */
-  readonly isAgreed: boolean;
-  /** They carry a token of that issuer from now on: what was agreed to may not cover that. */
-  issuedBy(issuer: string): void;
-  /** Calls `listener` when `isAgreed` may be other than before. */
-  onChange(listener: () => void): void;
-  /** What is known of it; undefined: nothing was accepted yet. */
-  readonly offline: OfflineRecord | undefined;
 }
 
 /** Milliseconds that the start of a session waits for the credential store. */
@@ -155,66 +120,13 @@ export class TrustService {
   }
 
   /** What a session holds its server to. */
-  async open(about: TrustedSession): Promise<OpenTrust> {
-    const trust = this.#records.of(about.profile.name);
-    let server = await this.#identify(about.started);
-    let issuer: string | undefined;
-    const notices = new HeldNotices(about.profile.name, about.tell);
-    const forget = trust.onChange(() => notices.clear());
-    const session = new SessionTrust(server, {
-      trust,
-      permissions: permissionsOf(about.profile),
-      isHostKnown: this.#firstUse.hostTest(about),
-      isHostFirst: usesToken(about.profile),
-      isTaken: () => this.#firstUse.takes(about),
-      isStarted: about.isStarted,
-      ask: (asking) => this.#firstUse.ask(about, asking),
-      record: (held) => {
-        this.#records.held.add(
-          { profile: about.profile.name, session: about.session, record: trust.digest },
-          held,
-        );
-        notices.add(held);
-      },
+  open(about: TrustedSession): Promise<OpenTrust> {
+    return openTrust(about, {
+      records: this.#records,
+      firstUse: this.#firstUse,
+      identify: (started) => this.#identify(started),
+      ended: (profile) => this.#answers.flush(profile),
     });
-    return {
-      trust: session,
-      get server() {
-        const files = server.files.map(({ path, digest }) => `${path} ${digest ?? ''}`);
-        return [...files, ...(issuer === undefined ? [] : [`issuer ${issuer}`])].join('\n');
-      },
-      definition: (tool) => session.definition(tool)?.digest,
-      claims: (tool) => session.claims(tool),
-      get held() {
-        return notices.count;
-      },
-      remote: {
-        get isAgreed() {
-          return session.isAgreed;
-        },
-        issuedBy: (next) => {
-          if (next === issuer) return;
-          issuer = next;
-          session.permissions = permissionsOf(about.profile, issuer);
-        },
-        onChange: (listener) => session.onChange(listener),
-        get offline() {
-          return session.blocked === undefined && trust.record !== undefined
-            ? offlineServer(trust.record, trust.identity)
-            : undefined;
-        },
-      },
-      restarted: async (started) => {
-        server = await this.#identify(started);
-        session.server = server;
-      },
-      [Symbol.dispose]: () => {
-        forget();
-        if (about.profile.server.kind === 'url') trust.keepIdentity(session.identity);
-        this.#answers.flush(about.profile.name);
-        session[Symbol.dispose]();
-      },
-    };
   }
 
   /** What people are shown. */
@@ -351,11 +263,6 @@ export class TrustService {
     const accepted = new Date(this.#options.clock.now()).toISOString();
     return { ...record, accepted, described: withDifferences(record.described, chosen) };
   }
-}
-
-/** Whether a profile's server is asked for anything in the user's name. */
-function usesToken({ server }: Profile): boolean {
-  return server.kind === 'url' && server.auth.type !== 'none';
 }
 
 function recordOf(trust: ProfileTrust): { readonly record?: string } {

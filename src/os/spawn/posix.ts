@@ -20,8 +20,11 @@ const SHELL = '/bin/sh';
 
 /** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID */
 const FLAGS = 0x04 | 0x08 | 0x80;
-/** Milliseconds after the start of a program within which another one belongs to the same burst. */
-const BURST = 20;
+/**
+ * Milliseconds after the start of a program within which another one belongs to the same burst. More than those by which starts are
+ * spread: a child that waits for a processor holds up no call of another session.
+ */
+const BURST = 100;
 /** How many threads of the pool start programs. It has four. */
 const MAX_THREADS = 3;
 /** More characters than that do not fit in what a call in a thread is given. */

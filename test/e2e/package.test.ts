@@ -108,6 +108,9 @@ beforeAll(async () => {
 }, 240_000);
 
 afterAll(async () => {
+  // What still runs there may remove what is about to be changed.
+  await home.warder(['stop']);
+  await home.quiet();
   // The trees are read-only, unless the user is root.
   execFileSync('chmod', ['-R', 'u+w', home.dir]);
   await home[Symbol.asyncDispose]();

@@ -337,7 +337,7 @@ test('path patterns', () => {
 });
 
 test('a malicious pattern is not slow', () => {
-  const begun = process.cpuUsage().user;
+  const begun = process.threadCpuUsage().user;
   expect(matchesPath(`/${'**a'.repeat(20)}b`, `/${'a'.repeat(8000)}`)).toBe(false);
-  expect(process.cpuUsage().user - begun).toBeLessThan(2_000_000);
+  expect(process.threadCpuUsage().user - begun).toBeLessThan(2_000_000);
 });

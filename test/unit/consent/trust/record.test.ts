@@ -179,7 +179,9 @@ describe('W-TRUST-20 what was accepted', () => {
     expect((await home.open()).trust.read('ui://app/view', 'sha256:1')).toBeUndefined();
   });
 
-  test('of ten thousand tools is all of them, and each that is another is found', async () => {
+  test('of ten thousand tools is all of them, and each that is another is found', {
+    timeout: 180_000,
+  }, async () => {
     using home = new Trusting();
     const tools = Array.from({ length: 10_000 }, (_, at) => ({
       name: `tool_${at}`,

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Redactor } from '../../../../src/credential/redact.ts';
 import { WarderError } from '../../../../src/errors.ts';
 import type { Rotated } from '../../../../src/relay/upstream/rotation.ts';
@@ -120,6 +120,8 @@ describe('a rotation in a session that was opened with `initialize`', () => {
   });
 
   test('W-ROT-1 what does not end in time gets an error that says so, and its late answer goes nowhere', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
     const joined = opened({ budgets: { drain: 20 } });
     const { host, server, audit } = joined;
     server.obeys = false;
@@ -129,6 +131,7 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     await settled();
     server.say(answer(server.idOf(1)));
     host.say(call(3));
+    vi.advanceTimersByTime(20);
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     server.say(answer(server.idOf(2)), { method: 'notifications/x' });
     expect(host.messages).toMatchObject([

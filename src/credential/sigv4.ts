@@ -93,6 +93,7 @@ export function awsDate(now: number): string {
   return new Date(now).toISOString().replace(/[-:]|\.\d{3}/g, '');
 }
 
+/** SHA-256 in hexadecimal digits in lower case, as Signature Version 4 has it. */
 export function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

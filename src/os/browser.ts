@@ -17,6 +17,7 @@ export interface BrowserParts {
   readonly spawn: Spawn;
 }
 
+/** How a page is shown to the user. */
 export interface Browser {
   /** Whether it is worth a try. */
   isPossible(): boolean;
@@ -33,6 +34,7 @@ const FREEDESKTOP = [['/usr/bin/xdg-open'], ['/usr/local/bin/xdg-open']] as cons
 /** Milliseconds after which a program that has not ended counts as one that shows the page. */
 const SETTLED = 3000;
 
+/** The browser that `command` names, else that of the system. Nothing is started before `open`. */
 export function userBrowser({ platform, command, environment, hasDesktop, spawn }: BrowserParts): Browser {
   const find = (): readonly string[] | undefined =>
     (command === undefined ? (PROGRAMS[platform] ?? FREEDESKTOP) : [command]).find(([file = '']) =>

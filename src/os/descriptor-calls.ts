@@ -12,6 +12,7 @@ export interface DescriptorMessage {
   readonly isWhole: boolean;
 }
 
+/** The calls of the C library that handing over needs. */
 export interface DescriptorCalls {
   /** A socket at `path` for datagrams, which are read without waiting. -1 on failure. */
   open(path: string): number;

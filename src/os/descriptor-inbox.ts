@@ -48,6 +48,7 @@ const ACCESS_MODE = 3;
 const O_PATH = 0o10000000;
 const { O_NONBLOCK, O_NOCTTY, O_RDONLY, O_WRONLY } = constants;
 
+/** The daemon's socket for descriptors, and those that were sent and not yet claimed. */
 export class DescriptorInbox implements Disposable {
   readonly #calls: DescriptorCalls;
   readonly #uid: number;

@@ -8,6 +8,7 @@ import type { Writable } from 'node:stream';
 /** What is longer goes by the stream: the kernel seldom takes it all. In bytes. */
 const MOST = 65_536;
 
+/** One writer for one socket: nobody else writes to it meanwhile. */
 export class DirectWrites {
   readonly #socket: Socket;
   readonly #descriptor: number;

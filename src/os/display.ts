@@ -21,6 +21,7 @@ const CALL_TIMEOUT = 2000;
 const DISPLAYS = ['WAYLAND_DISPLAY', 'DISPLAY'];
 const PASSED = [...DISPLAYS, 'XAUTHORITY', 'XDG_RUNTIME_DIR', 'XDG_SESSION_TYPE', 'XDG_CURRENT_DESKTOP'];
 
+/** The display of the user's session, looked for anew each time: by this process's variables, else by those of systemd. */
 export function userDisplay(bus: BusEnvironment): Display {
   return {
     isPossible: () => hasDisplay(bus.env) || busAddresses(bus).length > 0,

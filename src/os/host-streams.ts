@@ -20,6 +20,7 @@ export interface StreamListener {
 /** Nobody listens yet. */
 const NOBODY: StreamListener = { data() {}, end() {}, drain() {}, broken() {} };
 
+/** The two streams of one host. An error of either is told as `broken`; none is thrown. */
 export class HostStreams {
   readonly #input: Socket;
   readonly #output: Socket;

@@ -35,6 +35,7 @@ export function isNativeLauncher(bytes: Buffer): boolean {
   return [ELF, MACH_O].some((head) => bytes.subarray(0, 4).equals(head)) && bytes.includes(MARK);
 }
 
+/** SHA-256 of a program, in hexadecimal digits. */
 export function digestOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

@@ -21,6 +21,7 @@ const CALL_TIMEOUT = 2000;
 /** Milliseconds after which a dialog is closed, whatever is waited for. */
 const DIALOG_TIMEOUT = 300_000;
 
+/** What polkit can do for one user's process. */
 export interface Polkit {
   /** Whether it would ask: it is there, knows the action, and neither allows nor forbids it without asking. */
   asks(): Promise<boolean>;
@@ -36,6 +37,7 @@ export interface PolkitOptions {
   readonly address?: string;
 }
 
+/** polkit on the system's own bus (org.freedesktop.PolicyKit1.Authority), which is connected to anew for each call. */
 export function openPolkit({ pid, uid, address = systemBus() }: PolkitOptions): Polkit {
   const check = async (flags: number, signal: AbortSignal): Promise<Authorization | undefined> => {
     const started = statOf(pid)?.started;

@@ -9,6 +9,7 @@ const LARGEST = 0x40000;
 const GROWTH = 4;
 const READS = 8;
 
+/** The blocks of one stream: `room`, then what was read of it, in turn. */
 export class ReadBlocks {
   #block: Buffer = Buffer.allocUnsafeSlow(SMALLEST);
   #used = 0;

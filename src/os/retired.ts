@@ -23,10 +23,12 @@ const LONG_TIMEOUT = 25_000;
 const ANSWER_TIMEOUT = 115_000;
 const LOCK = /^retired-(\d+)\.lock$/;
 
+/** The file by which a retired daemon is known. */
 export function retiredLock({ run }: Places, pid: number): string {
   return `${run}/retired-${pid}.lock`;
 }
 
+/** Where a retired daemon is talked to. */
 export function retiredSocket({ socket }: Places, pid: number): string {
   return `${socket.slice(0, socket.lastIndexOf('/'))}/${pid}.sock`;
 }

@@ -25,6 +25,7 @@ export interface SpareMemoryParts {
   readonly resident: () => number;
 }
 
+/** One for a process. */
 export class SpareMemory implements Disposable {
   readonly #parts: SpareMemoryParts;
   #timer: NodeJS.Timeout | undefined;

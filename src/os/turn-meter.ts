@@ -39,6 +39,7 @@ export interface TurnMeterOptions {
   readonly onLongest?: (ms: number) => void;
 }
 
+/** The turns of one owner. Times are milliseconds of a monotonic clock; a turn within a turn is a part of it. */
 export class TurnMeter {
   readonly #options: TurnMeterOptions;
   #depth = 0;

@@ -14,6 +14,7 @@ import { diffListings, matchesStamps, readTree, type Tree, treeDigest } from './
 /** After this time all files are hashed again, whether or not their stamps changed. Milliseconds. */
 const FULL_CHECK_INTERVAL = 24 * 60 * 60_000;
 
+/** Makes such folders and checks them. What differs is returned; what cannot be written throws `cannot-write`. */
 export class CheckedTrees {
   readonly #stamps: StampFiles;
   readonly #clock: Clock;

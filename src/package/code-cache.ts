@@ -43,6 +43,7 @@ export interface CodeRun {
 /** Runs a package's program until it has answered and ends it: with nothing but the tree, and `folder` to write to. */
 export type CodeRunner = (run: CodeRun) => Promise<void>;
 
+/** The caches of all packages, one for each package's digest and Node. */
 export class CodeCaches {
   readonly #stamps: StampFiles;
   readonly #checked: CheckedTrees;

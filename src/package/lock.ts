@@ -32,6 +32,7 @@ const lockFile = z.union([
   z.strictObject({ ...entries, mcpb: mcpbLock }),
 ]);
 
+/** What `warder package lock` writes for a profile: see lock-files.ts for where. */
 export type PackageLock = z.infer<typeof lockFile>;
 
 /** What a registry resolved: enough to install the same again. */

@@ -43,6 +43,7 @@ export interface StoredLock extends LockFile {
   readonly code: number | undefined;
 }
 
+/** The locks in `config/packages`, and the trees that they name in `state/packages`. */
 export class PackageStore {
   readonly #options: StoreOptions;
   readonly #locks: LockFiles;

@@ -2,6 +2,7 @@
 import ipaddr from 'ipaddr.js';
 import { endsInNumber, LOOPBACK } from './host.ts';
 
+/** An address as ipaddr.js has it; an IPv4 address within IPv6 is still one of IPv6. */
 export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** A range in CIDR notation: its first address, and the length of its prefix in bits. */

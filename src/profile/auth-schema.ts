@@ -149,6 +149,7 @@ export const auth = z.discriminatedUnion(
   },
 );
 
+/** `auth` as it is written. */
 export type AuthFile = z.output<typeof auth>;
 /** A stored credential, as a profile names it. */
 export type StoredFile = z.output<typeof stored>;

@@ -76,6 +76,7 @@ export interface AssertionAuth extends OAuthClient {
   readonly audience: string | undefined;
 }
 
+/** `auth` as it is meant, by its `type`. */
 export type RemoteAuth =
   | { readonly type: 'none' }
   | OAuthAuth

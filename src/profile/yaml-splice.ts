@@ -58,11 +58,13 @@ export function isFlow(node: Node): boolean {
   return 'flow' in node && node.flow === true;
 }
 
+/** The map that a text is; undefined: it is broken, or something else. */
 export function rootOf(text: string): YAMLMap<Node, Node | null> | undefined {
   const { contents, errors } = parseDocument(text);
   return errors.length === 0 && isMap<Node, Node | null>(contents) ? contents : undefined;
 }
 
+/** The entry of a key, by its plain value; undefined: there is none. */
 export function pairOf(
   map: YAMLMap<Node, Node | null> | undefined,
   key: string,

@@ -2,6 +2,7 @@
 // its own, written here as the bytes that a compiler would make of it: core specification 5.4 (instructions) and 5.5
 // (modules). Numbers are below 64 or written as LEB128 by `unsigned`.
 
+/** Types of values (5.3). */
 export const I32 = 0x7f;
 export const V128 = 0x7b;
 const VOID = 0x40;

@@ -46,6 +46,7 @@ const generateGroupKeys = promisify(generateKeyPair) as unknown as (
   options: { readonly group: string },
 ) => Promise<{ readonly publicKey: KeyObject; readonly privateKey: KeyObject }>;
 
+/** Makes a key pair for one session with the service, in the thread pool. */
 export async function startKeyExchange(): Promise<KeyExchange> {
   const own = await generateGroupKeys('dh', { group: GROUP });
   const { algorithm, key: publicKey } = splitPublicKey(own.publicKey);

@@ -4,6 +4,7 @@ import type { Bus } from '../bus.ts';
 import { fromDbusError, noBus } from './errors.ts';
 import { NAME, ROOT, SERVICE, type TimeLimit } from './protocol.ts';
 
+/** One connection for all calls; a lost one is made again by the next. */
 export class ServiceConnection implements AsyncDisposable {
   readonly #dial: () => Promise<Bus | undefined>;
   readonly #onLost: () => void;

@@ -12,10 +12,12 @@ export function dbusName(error: unknown): string {
   return String(own ?? Object(cause).dbusName ?? '').replace(PREFIX, '');
 }
 
+/** The bus was there, and is gone. */
 export function busLost(): WarderError {
   return new WarderError('keychain-unavailable', 'the session bus went away', { hint: VAULT_HINT });
 }
 
+/** No session bus was found. */
 export function noBus(): WarderError {
   return new WarderError('keychain-unavailable', 'there is no session bus, and so no keychain', {
     hint: VAULT_HINT,

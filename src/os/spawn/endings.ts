@@ -14,6 +14,7 @@ const SIGNAL_NAMES = new Map(
     .map(([name, number]) => [number, name]),
 );
 
+/** One for a process: it takes the process's SIGCHLD. */
 export class Endings {
   readonly #waitpid: (pid: number, status: Buffer, options: number) => number;
   readonly #status = Buffer.alloc(4);

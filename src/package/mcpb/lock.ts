@@ -5,6 +5,7 @@ import { python } from '../pypi/lock.ts';
 /** Variables that make programs load code, with the folders in the bundle that they name; `.` is all of it. */
 const paths = z.record(z.string().regex(/^[A-Z_]+$/), z.array(z.string().min(1)).min(1));
 
+/** The member `mcpb` of a package's lock. */
 export const mcpbLock = z.strictObject({
   /** As in the profile's `package`. */
   name: z.string(),

@@ -16,6 +16,7 @@ const npmEntry = z.looseObject({
   optionalDependencies: z.record(z.string(), z.string()).optional(),
 });
 
+/** The member `npm` of a package's lock: npm's own file, of which members that Warder does not read stay. */
 export const npmLock = z.looseObject({
   lockfileVersion: z.literal(3),
   packages: z.record(z.string(), npmEntry),

@@ -11,6 +11,7 @@ const wheel = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
+/** The Python that a package was locked for, and runs with. */
 export const python = z.strictObject({
   /** The real path of the interpreter. */
   file: z.string().startsWith('/'),
@@ -20,6 +21,7 @@ export const python = z.strictObject({
   tag: z.string(),
 });
 
+/** The member `pypi` of a package's lock. */
 export const pypiLock = z.strictObject({
   python,
   /** In the order of their installation: later ones replace files of the ones before, as with pip. */

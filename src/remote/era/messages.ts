@@ -58,6 +58,7 @@ export function result(id: string | number, value: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":`), value, Buffer.from('}')]);
 }
 
+/** An answer with an error (JSON-RPC 2.0, section 5.1). `id` is JSON text; `data` is left out where it is undefined. */
 export function error(id: string | number, code: number, message: string, data?: unknown): Buffer {
   return Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify({ code, message, data })}}`);
 }

@@ -92,6 +92,7 @@ const stored = z.strictObject({
 /** Longest record, in bytes: one that is longer cannot be one of Warder's. */
 const MAX_RECORD = 1_048_576;
 
+/** The record as it is stored; `parseRecord` reads it. */
 export function renderRecord(record: AccountRecord): Buffer {
   return Buffer.from(JSON.stringify({ format: 1, ...record }));
 }

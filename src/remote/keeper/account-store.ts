@@ -51,6 +51,7 @@ export interface AccountStore {
   removeClient(registration: Pick<ClientRegistration, 'issuer' | 'clientId'>): Promise<boolean>;
 }
 
+/** The accounts in the chosen store. Nothing is opened before it is used; all throw the errors of the store. */
 export function openAccountStore({ credentials, state }: AccountStoreParts): AccountStore {
   const home = createHash('sha256').update(state).digest('hex').slice(0, 16);
   const folder = join(state, 'remote');

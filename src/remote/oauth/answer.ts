@@ -15,6 +15,10 @@ export interface Answer {
   readonly secrets: readonly string[];
 }
 
+/**
+ * Reads an answer of JSON, whatever its status. `what`: what was asked for, in words; `secrets`: what no message may show.
+ * Of a body that is too long or no JSON object there is no `json`. Throws `sign-in-failed` for a redirect.
+ */
 export async function readAnswer(
   response: Response,
   what: string,

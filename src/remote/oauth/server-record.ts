@@ -23,6 +23,7 @@ export interface ServerRecord {
   readonly kind: RegistrationKind;
 }
 
+/** What is kept of an authorization server to be compared later: its issuer, and the hosts of its endpoints. */
 export function recordServer(server: AuthorizationServer, kind: RegistrationKind): ServerRecord {
   const endpoints: readonly (readonly [EndpointUse, string | undefined])[] = [
     ['authorization', server.authorizationEndpoint],

@@ -69,6 +69,7 @@ export function secondsOf(value: unknown): number | undefined {
   return Math.min(Math.floor(number), MAX_LIFETIME);
 }
 
+/** The error of an answer that is not of its form. `what`: what was asked for; `reason`: has nothing of the answer itself in it. */
 export function malformed(
   { issuer }: { readonly issuer: string },
   what: string,

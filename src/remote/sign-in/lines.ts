@@ -38,6 +38,7 @@ const USES = {
   keys: 'its keys come from',
 } as const;
 
+/** What a person is shown of a sign-in before it begins, in lines whose characters all show. */
 export function signInLines(about: SignInAbout): SignInLines {
   const { server, discovery, now, accepted, way } = about;
   const issuer = new URL(now.issuer);

@@ -24,6 +24,7 @@ export const PAGES = {
   missing: { status: 404, title: 'Nothing here', text: 'There is nothing at this address.' },
 } as const satisfies Record<string, Page>;
 
+/** HTML of fixed texts: nothing of a request may be in them. */
 export function renderPage({ title, text }: Page): string {
   return `<!doctype html>
 <html lang="en">

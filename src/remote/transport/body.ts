@@ -14,6 +14,7 @@ export function mediaType({ headers }: HttpResponse): string {
   return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
+/** Whether an answer is a stream of events that began well. */
 export function isEventStream(response: HttpResponse): boolean {
   return response.status === 200 && mediaType(response) === 'text/event-stream';
 }

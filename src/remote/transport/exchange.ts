@@ -33,10 +33,12 @@ const ACTS = /^(?:tools\/call|prompts\/get|resources\/(?:read|subscribe)|complet
 const REPEATABLE =
   /^(?:initialize|server\/discover|ping|.+\/list|resources\/read|prompts\/get|completion\/complete|logging\/setLevel|tasks\/get)$/;
 
+/** Whether a request may be sent again although the server may have had it. */
 export function isRepeatable(method: string): boolean {
   return REPEATABLE.test(method);
 }
 
+/** Whether a request of the method does something, so that a person may be asked to sign in for it. */
 export function acts(method: string): boolean {
   return ACTS.test(method);
 }

@@ -21,6 +21,7 @@ export interface SessionRequest {
   readonly onSent?: () => void;
 }
 
+/** The session before the server has answered the handshake. */
 export function noSession(): Session {
   return { id: undefined, version: undefined, controller: new AbortController() };
 }

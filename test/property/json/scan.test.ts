@@ -1,6 +1,6 @@
 // A long line that is scanned in parts is seen as one that is read at once, wherever the parts end.
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { hasDuplicateMembers } from '../../../src/json/duplicates.ts';
 import { readEnvelope } from '../../../src/json/envelope.ts';
 import { isBlank } from '../../../src/json/lines.ts';
@@ -8,6 +8,7 @@ import { readMember } from '../../../src/json/read.ts';
 import { LineScan, MAX_TOKEN, type Scanned, type Wanted } from '../../../src/json/scan.ts';
 
 const numRuns = process.env.SLOW === undefined ? 1000 : 100_000;
+if (process.env.SLOW !== undefined) vi.setConfig({ testTimeout: 600_000 });
 
 const name = fc.constantFrom(
   ...['jsonrpc', 'id', 'method', 'params', 'result', 'error', 'name', 'arguments', '_meta', 'requestId'],

@@ -68,5 +68,5 @@ test.runIf(process.platform === 'linux')(
     );
     expect(inTime).toBeGreaterThan(numRuns / 3);
   },
-  120_000,
+  process.env.SLOW === undefined ? 120_000 : 1_200_000,
 );

@@ -5,28 +5,24 @@ import { clock } from '../os/clock.ts';
 import { homeFolder } from '../os/home.ts';
 import { referencedCredentials } from '../profile/argument-credentials.ts';
 import { draftProfile } from '../profile/draft.ts';
-import { checkProfileName, expandHome, parseProfile } from '../profile/format.ts';
+import { checkProfileName, parseProfile } from '../profile/format.ts';
 import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
-import { policyText } from '../profile/rule-edit.ts';
 import { setHomeAside } from '../server/kept-home.ts';
 import { awsSigning } from './add/aws-signing.ts';
-import { askFirstValues } from './add/first-values.ts';
 import { knownAccess, knowsOf, makeFolders, proposeKnown } from './add/known-server.ts';
 import { offeredArguments } from './add/offered-server.ts';
 import { type AddArguments, addOptions, givenOptions } from './add/options.ts';
 import { pathChoice } from './add/path-questions.ts';
 import { listedPath, resolveCommand, workingFolder } from './add/paths.ts';
 import { addRemote } from './add/remote.ts';
+import { reportAdded } from './add/report.ts';
 import { lockPackage, requestedServer } from './add/requested-server.ts';
 import { requestedUrl } from './add/requested-url.ts';
 import { schemaPath } from './add/schema-path.ts';
 import { agreeOnStored } from './add/stored-credentials.ts';
 import type { Context } from './command.ts';
-import { launchNotes } from './launch-command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
-import { offerTools } from './policy/offer.ts';
-import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
-import { hostEntry, printHostEntry } from './profile/host-entry.ts';
+import { planDelivery } from './profile/delivery-options.ts';
 import { type ListedPaths, listPaths, namedPaths } from './profile/named-paths.ts';
 import {
   checkVariableNames,
@@ -34,12 +30,8 @@ import {
   refuseSealedTexts,
   refuseSecrets,
 } from './profile/option-checks.ts';
-import { protectedLine } from './profile/planted.ts';
 import { previewServer } from './profile/preview.ts';
 import { refuseRunner } from './profile/runner.ts';
-import { TRIAL_TIMEOUT } from './test/trial-client.ts';
-import { trialRefusals } from './test/trial-refusals.ts';
-import { tryProfile } from './test/try-profile.ts';
 
 export function addCommand(context: Context): CommandModule<object, AddArguments> {
   return {
@@ -169,55 +161,20 @@ export async function addLocal(
   willWrite(text);
   const file = writeProfile(places, name, text);
 
-  const launch = launchNotes(context);
-  const entry = hostEntry(context, name);
-  const setLine = (variable: string): string => `warder credential set ${name} ${variable}`;
-  const isTried = args.test ?? (terminal.interactive && !json);
-  if (json) {
-    const since = clock.now();
-    const trial = isTried ? await tryProfile(context, name, { timeout: TRIAL_TIMEOUT }) : undefined;
-    const refused =
-      trial?.error === undefined ? undefined : await trialRefusals(context, profile, trial, since);
-    const tools = trial?.tools?.map(({ name: tool }) => tool);
-    const next = [...draft.credentials.map(setLine), `warder test ${name}`];
-    terminal.json({
-      name,
-      file,
-      ...delivery,
-      notes,
-      next,
-      host: entry,
-      launchNotes: launch,
-      tools,
-      error: trial?.error,
-      refused,
-    });
-    return known.notes;
-  }
-  terminal.out(`wrote ${file}`);
-  for (const line of deliveryLines(delivery, credentials, inArguments, signing, as))
-    terminal.out(`  ${line}`);
-  if (write.length > 0) {
-    const folders = write.map((path) => expandHome(path, home));
-    terminal.out(`  sandbox.write: ${await protectedLine(folders, [])}`);
-  }
-  for (const note of notes) terminal.out(`  ${note}`);
-  if (!isTried) {
-    for (const line of policyText(text).split('\n')) terminal.out(`  ${line}`);
-  }
-  const unset = isTried
-    ? await askFirstValues(context, name, draft.credentials, args['secret-forms'])
-    : undefined;
-  const isLater = unset !== undefined && unset.length > 0;
-  if (isLater)
-    terminal.out(`"${name}" is started once ${unset.join(', ')} ${unset.length === 1 ? 'is' : 'are'} set`);
-  const isOffered = isTried && !isLater && (await offerTools(context, name, TRIAL_TIMEOUT));
-  const next = [
-    ...(isOffered ? [] : (unset ?? draft.credentials).map(setLine)),
-    ...(isOffered ? [] : [`warder test ${name}`, `warder policy choose ${name}`]),
-  ];
-  if (next.length > 0) terminal.out('\nnext:');
-  for (const step of next) terminal.out(`  ${step}`);
-  printHostEntry(context, name, entry, launch);
+  await reportAdded(context, {
+    name,
+    file,
+    text,
+    profile,
+    delivery,
+    credentials,
+    inArguments,
+    signing,
+    as,
+    write,
+    notes,
+    isTried: args.test ?? (terminal.interactive && !json),
+    forms: args['secret-forms'],
+  });
   return known.notes;
 }

@@ -1,31 +1,24 @@
-// warder package: pins a server's package, shows what an update would change, verifies installed packages, and removes
+// warder package: pins the package of a server, installs it again, verifies and lists installed packages, and removes
 // unused ones.
-import { parseDocument } from 'yaml';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { type BundleSource, openBundle } from '../package/bundle.ts';
-import { dependencyCount, type LockDiff, type PackageLock } from '../package/lock.ts';
+import { dependencyCount, type PackageLock } from '../package/lock.ts';
 import type { PackageUse } from '../package/lock-files.ts';
-import type { ScriptChoice } from '../package/registry.ts';
-import { formatSpec, isExact, parseSpec, withVersion } from '../package/spec.ts';
-import { unlockedError } from '../package/store.ts';
-import { parseProfile } from '../profile/format.ts';
-import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
+import { formatSpec, isExact } from '../package/spec.ts';
+import { listProfiles, loadProfile } from '../profile/load.ts';
 import { readBundleFile } from './add/bundle-file.ts';
 import type { Context } from './command.ts';
-import { openPackageStore, skipsOthers } from './package/package-store.ts';
+import { openPackageStore } from './package/package-store.ts';
+import {
+  type InstallOptions,
+  type ProfileArgument,
+  packageUse,
+  pinVersion,
+  scriptChoice,
+} from './package/pinned-profile.ts';
+import { type UpdateOptions, updatePackage } from './package/update.ts';
 import { yesOption } from './terminal/confirmation.ts';
-import { acceptReplaced } from './trust/accept.ts';
-
-interface ProfileArgument {
-  profile: string;
-}
-
-interface InstallOptions {
-  'allow-scripts': string[];
-  'without-scripts': boolean;
-  python: string | undefined;
-}
 
 interface LockOptions extends InstallOptions {
   again: boolean;
@@ -90,9 +83,8 @@ export function packageCommand(context: Context): CommandModule {
           builder: (verify) => verify.positional('profiles', { type: 'string', array: true, default: [] }),
           handler: (args) => verify(context, args.profiles),
         })
-        .command<
-          ProfileArgument & InstallOptions & { to: string | undefined; yes: boolean; 'dry-run': boolean }
-        >({
+
+        .command<UpdateOptions>({
           command: 'update <profile>',
           describe: 'Show what another version changes, then pin it',
           builder: (update) =>
@@ -105,7 +97,7 @@ export function packageCommand(context: Context): CommandModule {
               .option('dry-run', { describe: 'only show the changes', type: 'boolean', default: false })
               .option('yes', yesOption)
               .example('$0 package update notes --dry-run', 'show what would change'),
-          handler: (args) => update(context, args),
+          handler: (args) => updatePackage(context, args),
         })
         .command({
           command: 'list',
@@ -187,47 +179,6 @@ async function verify(context: Context, names: readonly string[]): Promise<void>
   if (results.length === 0) terminal.out('no profile uses a package');
 }
 
-async function update(
-  context: Context,
-  args: ArgumentsCamelCase<
-    ProfileArgument & InstallOptions & { to: string | undefined; yes: boolean; 'dry-run': boolean }
-  >,
-): Promise<void> {
-  const { places, terminal } = context;
-  using told = terminal.progress('');
-  const store = openPackageStore(context, { python: args.python, told });
-  const loaded = loadProfile(places, args.profile);
-  const use = packageUse(loaded);
-  const { spec } = use;
-  const before = store.find(use);
-  if (before === undefined) throw unlockedError(use);
-  const { resolution, difference, version } = await store.previewUpdate(before, withVersion(spec, args.to));
-  const unchanged = !Object.values(difference).some((changes) => changes.length > 0);
-  const plan = { package: spec.name, from: before.pinned, to: version, ...difference };
-  if (!context.json) printDiff(context, plan);
-  if (unchanged || args.dryRun) {
-    if (context.json) terminal.json({ ...plan, updated: false });
-    return;
-  }
-  if (!args.yes && !(await terminal.confirm(`install ${spec.name} ${version} and pin it?`))) {
-    throw new WarderError('refused', 'nothing was changed');
-  }
-  const locked = await store.install(
-    resolution,
-    { profile: args.profile, spec: { ...spec, version } },
-    scriptChoice(args),
-  );
-  pinVersion(context, loaded, locked);
-  if (!context.json)
-    terminal.out(`${args.profile}: "package" is now ${locked.package}; new sessions start it`);
-  const accepted = await acceptReplaced(
-    context,
-    args.profile,
-    terminal.interactive && !context.json && !args.yes,
-  );
-  if (context.json) terminal.json({ ...plan, updated: true, digest: locked.digest, accepted });
-}
-
 function list(context: Context): void {
   const { terminal } = context;
   const uses = pinnedUses(context);
@@ -266,50 +217,6 @@ async function sweep(context: Context, yes: boolean): Promise<void> {
   if (removed.length === 0) terminal.out('nothing to remove');
 }
 
-function scriptChoice({
-  allowScripts: allow,
-  withoutScripts,
-}: ArgumentsCamelCase<InstallOptions>): ScriptChoice {
-  return { allow, skipOthers: skipsOthers(allow, withoutScripts) };
-}
-
-/** Writes the exact version into the profile, and keeps its comments. Returns whether that changed the profile. */
-function pinVersion(
-  context: Context,
-  { name, file, profile }: LoadedProfile,
-  { package: exact }: PackageLock,
-): boolean {
-  if (profile.server.kind !== 'package' || profile.server.package === exact) return false;
-  const { bytes } = readProfile(context.places, name);
-  const document = parseDocument(bytes.toString('utf8'));
-  document.setIn(['server', 'package'], exact);
-  const text = document.toString({ lineWidth: 0 });
-  parseProfile(text, file, name);
-  writeProfile(context.places, name, text, { replace: true });
-  return true;
-}
-
-function printDiff(
-  { terminal }: Context,
-  {
-    package: name,
-    from,
-    to,
-    added,
-    removed,
-    moved,
-    scripts,
-  }: { package: string; from: string; to: string } & LockDiff,
-): void {
-  terminal.out(from === to ? `${name} ${from} is the current version` : `${name} ${from} -> ${to}`);
-  for (const { name: each, from: old, to: fresh } of moved) {
-    if (each !== name) terminal.out(`  ${terminal.paint('yellow', '~')} ${each} ${old} -> ${fresh}`);
-  }
-  for (const each of added) terminal.out(`  ${terminal.paint('green', '+')} ${each}`);
-  for (const each of removed) terminal.out(`  ${terminal.paint('red', '-')} ${each}`);
-  for (const each of scripts) terminal.out(`  ${terminal.paint('red', '!')} ${each} runs an install script`);
-}
-
 function lockData(lock: PackageLock) {
   const { package: name, pinned, integrity, digest, bin, scripts, locked } = lock;
   return {
@@ -323,13 +230,6 @@ function lockData(lock: PackageLock) {
     dependencies: dependencyCount(lock),
     ...('pypi' in lock ? { python: lock.pypi.python.version } : {}),
   };
-}
-
-function packageUse({ name, profile }: LoadedProfile): PackageUse {
-  if (profile.server.kind === 'package') return { profile: name, spec: parseSpec(profile.server.package) };
-  throw new WarderError('usage', `the server of "${name}" is not a package`, {
-    hint: 'only a profile with "package:" has something to lock; "warder package list" shows them',
-  });
 }
 
 /** The profiles that name an exact version. Throws for a broken profile, because its package is not known. */

@@ -121,7 +121,7 @@ async function remove(context: Context, args: RemoveArguments): Promise<void> {
     if (launch !== undefined)
       terminal.out(`it was the last profile; ${launch} stays, because hosts may still name it`);
   }
-  if (remaining.length > 0) terminal.out('its credentials still exist; to remove them too:');
+  if (remaining.length > 0) terminal.out('what is stored of its credentials stays; to remove it too:');
   for (const variable of remaining) terminal.out(`  warder credential remove ${name} ${variable}`);
 
   /** Whether to delete what is in the home: only if somebody says so. */

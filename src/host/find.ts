@@ -1,6 +1,7 @@
 // Finds the files of hosts on this machine.
 import { globSync, lstatSync } from 'node:fs';
-import { type Host, type HostFile, hosts, pathsOf, type Surroundings } from './table.ts';
+import { pathsOf, type Surroundings } from './host-paths.ts';
+import { type Host, type HostFile, hosts } from './table.ts';
 
 /** A file where a host keeps servers, or would. */
 export interface FoundFile {

@@ -13,8 +13,9 @@ import {
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readDocument } from '../../src/host/document.ts';
+import { pathsOf } from '../../src/host/host-paths.ts';
 import { serversOf } from '../../src/host/servers.ts';
-import { hosts, pathsOf } from '../../src/host/table.ts';
+import { hosts } from '../../src/host/table.ts';
 import { Client } from '../fixtures/client.ts';
 import { Home, server } from '../fixtures/home.ts';
 

@@ -5,7 +5,7 @@ import type { Terminal } from '../terminal.ts';
 /** A question as lines for a terminal. */
 export function questionText(terminal: Terminal, { id, lines, until }: ShownQuestion): string[] {
   const [first = '', ...rest] = lines;
-  const end = `answered with no at ${new Date(until).toLocaleTimeString('en-GB')}`;
+  const end = `without an answer by ${new Date(until).toLocaleTimeString('en-GB')} it is a no`;
   const [head = '', ...more] = wrapLine(`${id}  ${first}`, terminal.columns);
   return [
     terminal.paint('bold', head),

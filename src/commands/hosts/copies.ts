@@ -2,9 +2,9 @@
 import { WarderError } from '../../errors.ts';
 import { openHostFile } from '../../host/change.ts';
 import { findCopies } from '../../host/find.ts';
+import type { Surroundings } from '../../host/host-paths.ts';
 import { secretsOf } from '../../host/secrets.ts';
 import { serversOf } from '../../host/servers.ts';
-import type { Surroundings } from '../../host/table.ts';
 
 /** A copy with secrets in clear. */
 export interface CopyInClear {

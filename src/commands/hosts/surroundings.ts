@@ -1,8 +1,9 @@
 // What the verbs about hosts have in common: which hosts there are, and which of their servers are Warder's.
 import { WarderError } from '../../errors.ts';
 import { type FoundFile, findFiles } from '../../host/find.ts';
+import type { Surroundings } from '../../host/host-paths.ts';
 import { type HostServer, profileOf } from '../../host/servers.ts';
-import { hosts, type Surroundings } from '../../host/table.ts';
+import { hosts } from '../../host/table.ts';
 import { homeFolder } from '../../os/home.ts';
 import { PACKAGED } from '../../os/launch-command.ts';
 import { suggest } from '../../profile/suggestion.ts';

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { hosts, pathsOf } from '../../../src/host/table.ts';
+import { pathsOf } from '../../../src/host/host-paths.ts';
+import { hosts } from '../../../src/host/table.ts';
 
 const surroundings = {
   platform: 'linux',

@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readDocument } from '../../../src/host/document.ts';
+import { pathsOf, type Surroundings } from '../../../src/host/host-paths.ts';
 import { serversOf } from '../../../src/host/servers.ts';
-import { hosts, pathsOf, type Surroundings } from '../../../src/host/table.ts';
+import { hosts } from '../../../src/host/table.ts';
 
 const LINUX: Surroundings = { platform: 'linux', home: '/home/ada', env: {}, project: '/p' };
 const MAC: Surroundings = { ...LINUX, platform: 'darwin', home: '/Users/ada' };

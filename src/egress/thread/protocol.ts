@@ -92,6 +92,8 @@ export type ToThread =
       readonly descriptor: number;
       readonly host: string;
       readonly port: number;
+      /** Its id in the log. */
+      readonly id: string;
     }
   | {
       readonly type: 'update';

@@ -65,6 +65,8 @@ class Thread {
   readonly #main: ToMain;
   readonly #questions = new OpenCalls();
   readonly #gates = new Map<GateNumber, SessionGate>();
+  /** The id for the connection that is being admitted. */
+  #arriving: string | undefined;
   readonly #uses = new SessionUses((message) => this.#main.keep(message));
   readonly #log: Log;
 
@@ -142,7 +144,7 @@ class Thread {
         this.#main.send({ type: 'refused', gate: number, host, port, reason }),
       onSecrets: () => this.#tellSecrets(number),
       onLongest: (ms) => this.#main.send({ type: 'longest', gate: number, ms }),
-      nextConnectionId: () => this.#main.stand({ type: 'connectionId', gate: number }),
+      nextConnectionId: () => this.#takeId() ?? this.#main.stand({ type: 'connectionId', gate: number }),
       // The main thread adds them.
       calls: () => [],
       clock: processClock,
@@ -153,7 +155,7 @@ class Thread {
     return { placeholders: gate.sealed.environment(), certificate: gate.authority?.certificate };
   }
 
-  #connection({ gate, descriptor, host, port }: Extract<ToThread, { type: 'connection' }>): void {
+  #connection({ gate, descriptor, host, port, id }: Extract<ToThread, { type: 'connection' }>): void {
     Atomics.add(this.#parts.taken, 0, 1);
     const open = this.#gates.get(gate);
     let socket: Socket;
@@ -166,11 +168,19 @@ class Thread {
       return;
     }
     socket.once('close', () => this.#main.send({ type: 'ended', gate }));
+    this.#arriving = id;
     // A fault in one connection ends that one, and no other session's.
     open.gate.admit(socket, host, port).catch((error: unknown) => {
       this.#log.error({ error: String(error) }, 'a connection broke');
       socket.destroy();
     });
+    this.#arriving = undefined;
+  }
+
+  #takeId(): string | undefined {
+    const id = this.#arriving;
+    this.#arriving = undefined;
+    return id;
   }
 
   /** Settles when the ends of its connections are on record. */

@@ -110,7 +110,8 @@ export class ThreadGate implements AsyncDisposable {
       return;
     }
     this.#state.connections += 1;
-    this.#link.hand(descriptor, { type: 'connection', gate: this.#number, descriptor, host, port });
+    const id = this.#ledger.nextConnectionId();
+    this.#link.hand(descriptor, { type: 'connection', gate: this.#number, descriptor, host, port, id });
     // Nothing was read of it, and closing one of two descriptors ends nothing.
     socket.destroy();
   }

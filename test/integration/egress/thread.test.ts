@@ -252,6 +252,17 @@ test('a thread that is ended while it stands still ends all the same [W-EGR-17] 
   port1.close();
 });
 
+test('each connection has an id of its own, in each of its records [W-EGR-1] [W-EGR-17]', async () => {
+  await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
+  const answers = await Promise.all(Array.from({ length: 5 }, () => say(gate)));
+  for (const answer of answers) expect(answer).toMatch(/^HTTP\/1.1 200 /);
+  await gate.close();
+  const ids = (outcome: string) =>
+    gate.records.filter((record) => record.outcome === outcome).map(({ connection }) => connection);
+  expect(new Set(ids('open')).size).toBe(5);
+  expect(ids('closed').sort()).toEqual(ids('open').sort());
+});
+
 test('a gate that is opened while another of its session closes goes on counting uses [W-SEAL-5]', async () => {
   const limits = { maxUses: 2 };
   await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, limits });

@@ -63,7 +63,7 @@ export const BUDGETS = {
   /** For the turn of a request that exchanges a refresh token. */
   refresh: 30_000,
   /**
-   * A streamed response: what is forwarded at once; the same while the gate's slices take less than `quick`; and what waits
+   * A streamed response: what is forwarded at once; the same where its last piece took less than `quick`; and what waits
    * until the server has read it.
    */
   batch: 64 * KIB,

@@ -24,8 +24,6 @@ export class GateTurns implements Disposable {
   readonly #meter: TurnMeter;
   /** A slice runs: what it adds waits for it. */
   #running = false;
-  /** Milliseconds of the last slice. */
-  #latest = Number.POSITIVE_INFINITY;
   /** Milliseconds of slices in this turn of the loop. */
   #spent = 0;
   /** The next turn of the loop will be noticed. */
@@ -46,11 +44,6 @@ export class GateTurns implements Disposable {
   /** The longest turn so far, in milliseconds. */
   get longest(): number {
     return this.#meter.longest;
-  }
-
-  /** Whether the last slice was quick: the next may have more to do. */
-  get isQuick(): boolean {
-    return this.#latest < BUDGETS.quick;
   }
 
   /** Runs what an event causes. */
@@ -76,11 +69,15 @@ export class GateTurns implements Disposable {
     };
   }
 
-  /** Runs a slice of long work: at once while there is time, else in a later turn, in order. It must not throw. */
-  run(work: () => void): void {
+  /**
+   * Runs a slice of long work: at once while there is time, else in a later turn, in order. It must not throw. `took`: called with
+   * its milliseconds.
+   */
+  run(work: () => void, took?: (ms: number) => void): void {
     if (this.#disposed) return;
-    if (this.#waiting.length > 0 || !this.#hasTime()) this.#waiting.push(work);
-    else this.#spend(work);
+    const slice = (): void => this.#spend(work, took);
+    if (this.#waiting.length > 0 || !this.#hasTime()) this.#waiting.push(slice);
+    else slice();
     this.#watchTurn();
   }
 
@@ -120,8 +117,7 @@ export class GateTurns implements Disposable {
       this.#spent = 0;
       this.#count(0);
       let done = 0;
-      for (; done < this.#waiting.length && this.#hasTime(); done++)
-        this.#spend(this.#waiting[done] as () => void);
+      for (; done < this.#waiting.length && this.#hasTime(); done++) this.#waiting[done]?.();
       if (done > 0) this.#waiting = this.#waiting.slice(done);
       if (this.#waiting.length === 0) return;
       const excess = this.#debt - BUDGETS.burst;
@@ -143,7 +139,7 @@ export class GateTurns implements Disposable {
     this.#counted = now;
   }
 
-  #spend(work: () => void): void {
+  #spend(work: () => void, took: ((ms: number) => void) | undefined): void {
     const began = this.#clock.monotonic();
     this.#running = true;
     this.#meter.begin();
@@ -156,9 +152,9 @@ export class GateTurns implements Disposable {
       this.#running = false;
     }
     const ms = this.#clock.monotonic() - began;
-    this.#latest = ms;
     this.#spent += ms;
     this.#count(ms);
+    took?.(ms);
   }
 }
 

@@ -52,6 +52,8 @@ class BodyStream {
   #writes = 0;
   /** A batch is searched, or waits for its turn: until then nothing more is read. */
   #busy = false;
+  /** The last piece was searched and written in little time: the next may be larger. */
+  #isQuick = false;
   /** The body has ended. */
   #complete = false;
   /** Nothing more is forwarded. */
@@ -73,7 +75,7 @@ class BodyStream {
     body.on('data', (piece: Buffer<ArrayBuffer>) => {
       this.#pieces.push(piece);
       this.#length += piece.length;
-      const most = parts.turns.isQuick ? BUDGETS.largeBatch : BUDGETS.batch;
+      const most = this.#isQuick ? BUDGETS.largeBatch : BUDGETS.batch;
       if (this.#length >= most) this.#flush();
       else this.#scheduled ??= setImmediate(this.#flush);
     });
@@ -151,7 +153,7 @@ class BodyStream {
   /** Replaces what is sealed, and writes the rest: at once, or in a later turn. */
   #forward(pieces: readonly Buffer[], last: boolean): void {
     const { body, turns } = this.#parts;
-    turns.run(() => {
+    const work = (): void => {
       this.#busy = false;
       if (this.#over) return;
       try {
@@ -160,6 +162,9 @@ class BodyStream {
       } catch (error) {
         this.#fail(error);
       }
+    };
+    turns.run(work, (ms) => {
+      this.#isQuick = ms < BUDGETS.quick;
     });
     if (this.#busy) body.pause();
   }

@@ -36,16 +36,16 @@ function gateTurns(): {
   };
 }
 
-test('[W-EGR-11] a slice may have more to do only after a quick one', () => {
+test('[W-EGR-11] what a slice has taken is told, at once or when its turn has come', async () => {
   const { turns, take } = gateTurns();
-  const quick = (ms: number): boolean => {
-    turns.run(() => take(ms));
-    return turns.isQuick;
-  };
-  expect(turns.isQuick).toBe(false);
-  expect(quick(BUDGETS.quick / 4)).toBe(true);
-  expect(quick(BUDGETS.quick / 4)).toBe(true);
-  expect(quick(BUDGETS.quick)).toBe(false);
+  const told: number[] = [];
+  for (const ms of [BUDGETS.turn, 3, 2])
+    turns.run(
+      () => take(ms),
+      (took) => told.push(took),
+    );
+  expect(told).toEqual([BUDGETS.turn]);
+  await expect.poll(() => told).toEqual([BUDGETS.turn, 3, 2]);
 });
 
 test('[W-EGR-11] the slices of a gate get a few milliseconds of each turn of the loop, however many wait', async () => {
@@ -108,6 +108,9 @@ test('[W-EGR-11] a gate has the time that no other session wants, a turn at a ti
   take(2 / BUDGETS.share);
   await expect.poll(() => done).toBeGreaterThan(before);
   take(BUDGETS.company);
+  // A pause that has begun goes on to its end.
+  const paused = done;
+  await expect.poll(() => done).toBeGreaterThan(paused);
   const joined = done;
   // A pause that began before is waited for in real time.
   await expect.poll(() => done).toBeGreaterThan(joined);

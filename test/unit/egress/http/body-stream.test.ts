@@ -48,13 +48,21 @@ class Server extends EventEmitter implements BodySink {
   }
 }
 
+function gateTurns(monotonic = () => 0): GateTurns {
+  return new GateTurns({
+    session: 's1',
+    profile: 'demo',
+    clock: { now: () => 0, monotonic },
+    log: silentLog,
+  });
+}
+
 function stream(
-  parts: { search?: BodySearch; replacing?: ByteTransform; server?: Server } = {},
+  parts: { search?: BodySearch; replacing?: ByteTransform; server?: Server; turns?: GateTurns } = {},
   body = new PassThrough(),
 ): { body: PassThrough; server: Server; ended: Promise<void> } {
   const { search, replacing = pass, server = new Server() } = parts;
-  const clock = { now: () => 0, monotonic: () => 0 };
-  const turns = new GateTurns({ session: 's1', profile: 'demo', clock, log: silentLog });
+  const { turns = gateTurns() } = parts;
   const ended = streamBody({ body, from: body, to: server, sendHead: () => {}, search, replacing, turns });
   ended.catch(() => {});
   return { body, server, ended };
@@ -129,6 +137,36 @@ test('the memory of a piece is given back when it was written, and not before', 
   server.read();
   expect(piece.byteLength).toBe(0);
   body.destroy();
+});
+
+test('[W-EGR-11] a body gets larger pieces for its own quick ones, and for none of another', async () => {
+  let now = 0;
+  const turns = gateTurns(() => now);
+  const piecesOf = (ms: number) => {
+    const sizes: number[] = [];
+    const replacing: ByteTransform = {
+      push(piece) {
+        sizes.push(piece.length);
+        now += ms;
+        return [piece];
+      },
+      flush: () => [],
+    };
+    return { sizes, ...stream({ replacing, turns }, new PassThrough({ highWaterMark: 2 ** 20 })) };
+  };
+  const quick = piecesOf(0);
+  const slow = piecesOf(BUDGETS.quick);
+  // What comes after a first piece, eight at a time.
+  for (let round = 0; round < 3; round++) {
+    for (const { body } of [quick, slow])
+      for (let piece = 0; piece < 8; piece++) body.write(Buffer.alloc(BUDGETS.batch / 2, 'x'));
+    await expect
+      .poll(() => [quick, slow].map(({ sizes }) => sizes.reduce((sum, size) => sum + size, 0)))
+      .toEqual([4 * BUDGETS.batch * (round + 1), 4 * BUDGETS.batch * (round + 1)]);
+  }
+  expect(Math.max(...quick.sizes)).toBe(BUDGETS.largeBatch);
+  expect(Math.max(...slow.sizes)).toBe(BUDGETS.batch);
+  for (const { body } of [quick, slow]) body.destroy();
 });
 
 test('[W-SEAL-3] nothing goes on after a body was refused', async () => {

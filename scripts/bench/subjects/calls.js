@@ -6,7 +6,7 @@ import { bySide, target } from '../table.js';
 import { flat, inARow, inTurns } from '../turns.js';
 
 const IN_FLIGHT = 64;
-/** How many single calls each side makes before it is measured, and how many it makes in one turn. */
+/** How many single calls each side makes before it is measured, and how many it makes in one block. */
 const WARM = 20_000;
 const BLOCK = 100;
 /** How many are called the first ones. */
@@ -18,7 +18,8 @@ export const about = `A \`tools/call\` on an open session, from its first byte s
 Warder is decided, written to the audit log, and its answer searched for the session's secrets. By default a record is with the
 kernel before its call goes on. These are figures of the steady state: ${WARM.toLocaleString('en')} single calls go before, as V8 compiles
 and recompiles for that long. The first ${FIRST} calls of a daemon that has served nobody have rows of their own. Each side has a daemon
-of its own and makes ${BLOCK} calls at a time, so that one daemon at a time is busy.`;
+of its own. The sides take turns call by call, so each program is woken from sleep, as it is where a model makes calls; and
+${BLOCK} calls at a time, which shows what they cost when nothing sleeps for long.`;
 
 const PLAN = {
   echo: { calls: 8000, floods: 8, flood: 40_000, skipped: [] },
@@ -54,6 +55,10 @@ async function measureServer(bench, server, { calls, floods, flood, skipped }) {
         Object.entries(clients).map(([side, client]) => [side, take(client, SLOW[side] ?? 1)]),
       );
     const single = await inTurns(
+      bench.samples(calls),
+      each((client, slow) => ({ take: () => client.call(call), every: slow })),
+    );
+    const block = await inTurns(
       Math.ceil(bench.samples(calls) / BLOCK),
       each((client, slow) => () => inARow(BLOCK / slow, () => client.call(call))),
     );
@@ -64,7 +69,12 @@ async function measureServer(bench, server, { calls, floods, flood, skipped }) {
         every: Math.min(slow, floods),
       })),
     );
-    return { first: spreads(first), single: spreads(flat(single)), flood: spreads(flooded) };
+    return {
+      first: spreads(first),
+      single: spreads(single),
+      block: spreads(flat(block)),
+      flood: spreads(flooded),
+    };
   } finally {
     for (const client of Object.values(clients)) await client.close();
   }
@@ -91,11 +101,13 @@ export function targets({ echo, everything }) {
 export function rows(figures) {
   const sides = Object.keys(SIDES).filter((side) => figures.echo.single[side] !== undefined);
   const row = (server) => {
-    const { first, single, flood } = figures[server];
+    const { first, single, block, flood } = figures[server];
     const of = servers[server].title;
     return [
       bySide(`${of}, p50`, single, sides, duration),
       bySide(`${of}, p99`, single, sides, duration, p99),
+      bySide(`${of}, ${BLOCK} calls at a time, p50`, block, sides, duration),
+      bySide(`${of}, ${BLOCK} calls at a time, p99`, block, sides, duration, p99),
       bySide(`${of}, first ${FIRST} calls of a fresh daemon, p50`, first, sides, duration),
       bySide(`${of}, first ${FIRST} calls of a fresh daemon, p99`, first, sides, duration, p99),
       bySide(`${of}, calls a second, ${IN_FLIGHT} in flight`, flood, sides, rate),

@@ -116,6 +116,9 @@ afterAll(async () => {
   await home[Symbol.asyncDispose]();
 });
 
+/** What nothing that is on record answers: the server is started for it. */
+const SAID = '{"jsonrpc":"2.0","method":"notifications/initialized"}\n';
+
 const profileOf = (name: string): string => join(home.places.profiles, `${name}.yaml`);
 
 /** Starts a profile's server, lists its tools, calls one, and returns its answer. */
@@ -160,7 +163,7 @@ test('W-PKG-3 a package whose file was changed does not run: exit code 77, the f
   appendFileSync(file, '\n// one more line\n');
   chmodSync(file, 0o444);
 
-  const run = await home.warder(['run', 'everything']);
+  const run = await home.warder(['run', 'everything'], SAID);
   expect(run).toMatchObject({ code: 77, stdout: '' });
   expect(run.stderr).toMatch(/^warder: error: .*server-everything\/dist\/index\.js/m);
   expect(run.stderr).toMatch(/^warder: hint: /m);
@@ -217,7 +220,7 @@ test('W-PKG-18 a server has its code cache read-only in a sandbox, and none with
   const [file = ''] = globSync(join(cache ?? '', '*/*'));
   chmodSync(file, 0o644);
   appendFileSync(file, 'more');
-  const run = await home.warder(['run', 'thinking']);
+  const run = await home.warder(['run', 'thinking'], SAID);
   expect(run).toMatchObject({ code: 77, stdout: '' });
   expect(run.stderr).toMatch(/of its code cache/);
   expect(home.audit('trust.change').at(-1)).toMatchObject({ what: 'package', outcome: 'refused' });

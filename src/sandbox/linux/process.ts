@@ -68,13 +68,15 @@ function linkOf(path: string): string {
   }
 }
 
-/** The pids of a process's children, in this process's pid namespace. */
+/** The pids of a process's children, whichever of its threads started them, in this process's pid namespace. */
 export function childrenOf(pid: number): number[] {
+  const threads = `/proc/${pid}/task`;
   try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
-    return text.split(' ').filter(Boolean).map(Number);
+    return readdirSync(threads).flatMap((thread) =>
+      readFileSync(`${threads}/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
+    );
   } catch {
-    // The kernel does not offer this list, or there is no such process.
+    // The kernel does not offer this list, a thread has just ended (another has its children then), or there is no such process.
     return readdirSync('/proc')
       .map(Number)
       .filter((candidate) => Number.isInteger(candidate) && Number(statOf(candidate)?.[1]) === pid);

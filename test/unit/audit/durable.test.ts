@@ -1,13 +1,14 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { type Files, files } from '../../../src/audit/file/appender.ts';
 import { verify } from '../../../src/audit/verify.ts';
 import { openOn } from '../../fixtures/audit-state.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'warder-durable-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
+afterEach(() => vi.useRealTimers());
 
 /** A log, and what it asks of the disk. `fails`: how many flushes fail, and `lost` of those that block. */
 async function open({ segment = 2 ** 26, fails = 0, lost = 0 } = {}) {
@@ -70,6 +71,8 @@ async function open({ segment = 2 ** 26, fails = 0, lost = 0 } = {}) {
 
 describe('W-AUDIT-18 records that are to be on the disk', () => {
   test('are flushed by one fdatasync for all, off the loop, and the others wait for none', async () => {
+    // The flush in the background, some milliseconds after a record, is not looked at.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { log, add, refused, seen, durable, verify: check } = await open();
     add(1);
     add(2);

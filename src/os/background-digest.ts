@@ -186,12 +186,13 @@ class PoolDigest implements BackgroundDigest {
     for (const each of done) each();
   }
 
-  /** Reads nothing more. */
+  /** Reads nothing more, but for what the thread reads now, which may be a part of what waits: then none is let go before. */
   #drop(): void {
-    const waiting = this.#waiting;
+    const waiting = this.#waiting.flatMap(({ done }) => done);
     this.#waiting = [];
     this.#bytes = 0;
-    for (const { done } of waiting) for (const each of done) each();
+    if (this.#running === undefined) for (const each of waiting) each();
+    else this.#running.done.push(...waiting);
   }
 
   #free(): void {

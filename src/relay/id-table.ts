@@ -1,5 +1,6 @@
 // Values by ids, for the few requests that are open at a time. A `Map` that empties makes itself a new table each time, one
 // tied to the next, and the garbage collector has to follow them all; this one makes nothing unless it grows.
+import { randomInt } from 'node:crypto';
 import type { Id } from '../json/envelope.ts';
 
 /** Places at first; always a power of two, and at least twice as many as there are ids. */
@@ -8,6 +9,9 @@ const LEAST = 32;
 const MOST_KEPT = 1024;
 /** Odd, and near 2^32 divided by the golden ratio. */
 const SPREAD = 0x9e3779b1;
+/** Of this process alone: a host that knew both could choose ids of one place. */
+const SECRET = randomInt(2 ** 32);
+const MULTIPLIER = 8 * randomInt(2 ** 29) + 5;
 
 /** Linear probing: an id is at the place that its hash names, or behind it without a free place between. */
 export class IdTable<Value extends object> {
@@ -90,15 +94,19 @@ export class IdTable<Value extends object> {
  * gone, and those of one place would all be looked at.
  */
 function hashOf(id: Id): number {
-  if (typeof id === 'number') return spread(id | 0);
-  if (typeof id === 'bigint') return spread(Number(BigInt.asIntN(32, id)));
-  let hash = id.length;
-  for (let i = 0; i < id.length; i++) hash = (Math.imul(hash, 31) + id.charCodeAt(i)) | 0;
+  if (typeof id === 'number') {
+    const low = id | 0;
+    return spread(low === id ? low : low ^ Math.imul(Math.floor(id / 2 ** 32), MULTIPLIER));
+  }
+  const text = typeof id === 'bigint' ? id.toString() : id;
+  let hash = text.length;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, MULTIPLIER) + text.charCodeAt(i)) | 0;
   return spread(hash);
 }
 
 /** Every bit of the number counts in each bit of the result. */
 function spread(number: number): number {
-  const once = Math.imul(number ^ (number >>> 16), SPREAD);
+  const given = number ^ SECRET;
+  const once = Math.imul(given ^ (given >>> 16), SPREAD);
   return once ^ (once >>> 15);
 }

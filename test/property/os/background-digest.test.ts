@@ -70,3 +70,26 @@ test.runIf(process.platform === 'linux')(
   },
   process.env.SLOW === undefined ? 120_000 : 1_200_000,
 );
+
+test.runIf(process.platform === 'linux')(
+  'W-RELAY-23 what is read in parts is held until the last of them is read, however it is dropped',
+  async () => {
+    const digests = await openBackgroundDigests();
+    if (digests === undefined) throw new Error('OpenSSL cannot be called');
+    const memory = Buffer.alloc(20 * 1024 * KIB);
+    const told: string[] = [];
+    const digest = digests();
+    digest.update(memory, () => told.push('whole'));
+    digest.update(Buffer.alloc(10), () => told.push('behind it'));
+    digest[Symbol.dispose]();
+    // The thread has the first part, or is about to.
+    expect(told).toEqual([]);
+    while (told.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(told).toEqual(['whole', 'behind it']);
+    const finished = digests();
+    finished.update(memory, () => told.push('finished'));
+    const made = await new Promise((resolve) => finished.finish(resolve));
+    expect(made).toBe(createHash('sha256').update(memory).digest('hex'));
+    expect(told).toEqual(['whole', 'behind it', 'finished']);
+  },
+);

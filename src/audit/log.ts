@@ -193,7 +193,7 @@ export class AuditLog implements AsyncDisposable {
     this.#writer.add(event, fields, sync, unwritten as Unwritten, given);
   }
 
-  /** Writes what was added. Throws nothing: see `add`. */
+  /** Writes what was added. Throws only what an `unwritten` throws: see `add`. */
   commit(): void {
     this.#writer.commit();
   }

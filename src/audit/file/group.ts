@@ -63,7 +63,7 @@ export class GroupCommit {
     const lost = this.#lost;
     this.#lost = [];
     if (lost[0] !== undefined) this.#parts.onFlushed(lost[0].error);
-    for (const { waiter, error } of lost) waiter(error);
+    tellAll(lost, ({ waiter, error }) => waiter(error));
   }
 
   async #run(): Promise<void> {
@@ -80,6 +80,19 @@ export class GroupCommit {
 
   #settle(waiters: readonly Waiter[], failed: Error | undefined): void {
     this.#parts.onFlushed(failed);
-    for (const waiter of waiters) waiter(failed);
+    tellAll(waiters, (waiter) => waiter(failed));
   }
+}
+
+/** What one throws keeps no other from being told, who may be of another session, and is thrown afterwards. */
+function tellAll<Told>(all: readonly Told[], tell: (each: Told) => void): void {
+  const faults: unknown[] = [];
+  for (const each of all) {
+    try {
+      tell(each);
+    } catch (fault) {
+      faults.push(fault);
+    }
+  }
+  if (faults.length > 0) throw faults[0];
 }

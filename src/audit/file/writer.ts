@@ -249,7 +249,10 @@ export class Writer {
     this.#pending.add(event, time, fields as unknown as JsonObject, sync, unwritten, given);
   }
 
-  /** Writes what is pending, and tells of what was not written. Throws nothing: returns why the last one was not, if it was not. */
+  /**
+   * Writes what is pending, and tells of what was not written. Returns why the last one was not, if it was not. Throws only what
+   * one throws who is told, once all are.
+   */
   #writePending(): unknown {
     const records = this.#pending;
     const { seq } = this.#chain.head;
@@ -271,11 +274,13 @@ export class Writer {
     } catch (error) {
       for (let at = 0; at < records.length; at++) records.at(at).error ??= error;
     }
-    this.#conclude(records, this.#chain.head.seq > seq);
-    const { error } = records.at(records.length - 1);
-    records.clear();
-    this.#spare = records;
-    return error;
+    try {
+      this.#conclude(records, this.#chain.head.seq > seq);
+      return records.at(records.length - 1).error;
+    } finally {
+      records.clear();
+      this.#spare = records;
+    }
   }
 
   /** `isLonger`: some are in the log. */
@@ -293,16 +298,27 @@ export class Writer {
       if (!this.#shared.active) this.#head.request(isLater);
       this.#segment.requestFlush();
     }
+    // They may be of several sessions: a fault of one keeps no other from being told.
+    let faults: unknown[] | undefined;
     for (let at = 0; at < records.length; at++) {
-      const { error, sync, unwritten, given } = records.at(at);
-      if (unwritten === undefined) continue;
-      if (error !== undefined) {
-        unwritten(error as Error, given);
-        continue;
+      try {
+        this.#tell(records.at(at));
+      } catch (fault) {
+        faults ??= [];
+        faults.push(fault);
       }
-      this.#options.onRecord();
-      if (sync === 'later') this.#awaitDisk(unwritten, given);
     }
+    if (faults !== undefined) throw faults[0];
+  }
+
+  #tell({ error, sync, unwritten, given }: PendingRecord): void {
+    if (unwritten === undefined) return;
+    if (error !== undefined) {
+      unwritten(error as Error, given);
+      return;
+    }
+    this.#options.onRecord();
+    if (sync === 'later') this.#awaitDisk(unwritten, given);
   }
 
   #refuse(record: PendingRecord): void {

@@ -8,7 +8,10 @@ const id: fc.Arbitrary<Id> = fc.oneof(
   fc.integer({ min: -40, max: 40 }),
   fc.integer({ min: 0, max: 40 }).map((n) => n * 1024),
   fc.integer({ min: 0, max: 40 }).map((n) => 2 ** 40 + n),
+  fc.integer({ min: 0, max: 20 }).map((n) => n * 2 ** 40),
   fc.integer({ min: 0, max: 20 }).map(String),
+  // Of one place in a table whose hash is known: 31 * 'A' + 'a' is 31 * 'B' + 'B'.
+  fc.array(fc.constantFrom('Aa', 'BB'), { minLength: 4, maxLength: 4 }).map((parts) => parts.join('')),
   fc.integer({ min: 0, max: 20 }).map((n) => 2n ** 70n + BigInt(n) * 2n ** 32n),
 );
 

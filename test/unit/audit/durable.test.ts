@@ -186,3 +186,35 @@ describe('W-AUDIT-18 records that are to be on the disk', () => {
     expect(refused).toEqual([]);
   });
 });
+
+test('W-AUDIT-6 who fails when told that a record is not written keeps no other from being told', async () => {
+  const state = mkdtempSync(join(scratch, 'state-'));
+  const places = { state, audit: join(state, 'audit') };
+  let isFull = false;
+  const disk: Files = {
+    ...files,
+    write(...data) {
+      if (isFull) throw new Error('ENOSPC');
+      return files.write(...data);
+    },
+  };
+  const log = await openOn(disk, { places, segment: 2 ** 26 });
+  const told: string[] = [];
+  const add = (session: string, unwritten: () => void): void => {
+    const ids = { session, call: `${session}-1`, profile: 'p', tool: 't', id: '1' };
+    log.add('tool.call', { ...ids, decision: 'allow', rule: 'r', arguments: '{}' }, 'write', unwritten);
+  };
+  isFull = true;
+  add('one', () => {
+    told.push('one');
+    throw new Error('a fault of that session');
+  });
+  add('two', () => told.push('two'));
+  expect(() => log.commit()).toThrow('a fault of that session');
+  expect(told).toEqual(['one', 'two']);
+  isFull = false;
+  add('three', () => told.push('three'));
+  log.commit();
+  expect(told).toEqual(['one', 'two']);
+  await log[Symbol.asyncDispose]();
+});

@@ -165,7 +165,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     return remoteHandlers({ accounts: made.accounts, probe: (profile) => made.probe(profile), profiles });
   });
   const presence = new Presence(
-    new Pin(() => credentials.stores.get().blobs, clock),
+    new Pin(() => credentials.stores.get().blobs, clock, places.run),
     openPolkit({ pid: process.pid, uid }),
     clock,
   );

@@ -1,10 +1,13 @@
 // The PIN that proves that a person is there: for answers that hold for good, and for credentials that ask. A program of
 // the same user can call the daemon, but does not know it. Kept as scrypt (RFC 7914) in the credential store, with the
-// failures so far, so that a restart forgets none, not even one during a guess.
+// failures so far, so that a restart forgets none, not even one during a guess. Daemons that have handed over judge PINs too: all
+// of them do so one after the other.
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
+import { awaitLock } from '../os/lock.ts';
 import type { Blobs } from './store/authentic-files.ts';
 
 const NAME = 'consent-pin';
@@ -15,6 +18,8 @@ const COST = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 2 ** 20 } as const;
 const FREE_FAILURES = 3;
 const LONGEST_WAIT = 3_600_000;
 const SHORTEST = 4;
+/** Milliseconds that a guess waits for those of other daemons. */
+const LOCK_TIMEOUT = 10_000;
 
 /** RFC 7914, section 2. */
 export interface ScryptCost {
@@ -36,13 +41,15 @@ interface Kept {
 export class Pin {
   readonly #blobs: () => Blobs;
   readonly #clock: Clock;
+  readonly #folder: string;
   readonly #cost: ScryptCost;
   #checking: Promise<unknown> = Promise.resolve();
 
-  /** `blobs` throws the store's errors. */
-  constructor(blobs: () => Blobs, clock: Clock, cost: ScryptCost = COST) {
+  /** `blobs` throws the store's errors. `folder`: the one that all daemons have their locks in. */
+  constructor(blobs: () => Blobs, clock: Clock, folder: string, cost: ScryptCost = COST) {
     this.#blobs = blobs;
     this.#clock = clock;
+    this.#folder = folder;
     this.#cost = cost;
   }
 
@@ -91,9 +98,20 @@ export class Pin {
 
   /** One at a time: many at once would be as many guesses for one wait. */
   #inTurn<T>(turn: () => Promise<T>): Promise<T> {
-    const done = this.#checking.then(turn);
+    const done = this.#checking.then(async () => {
+      using _ = await this.#lock();
+      return await turn();
+    });
     this.#checking = done.catch(() => {});
     return done;
+  }
+
+  async #lock(): Promise<Disposable> {
+    const lock = await awaitLock(join(this.#folder, 'pin.lock'), LOCK_TIMEOUT);
+    if ('owner' in lock) return lock;
+    throw new WarderError('refused', `another daemon judges a PIN; its pid is ${lock.pid}`, {
+      hint: 'try again',
+    });
   }
 
   async #kept(): Promise<Kept | undefined> {

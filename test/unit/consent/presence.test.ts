@@ -1,10 +1,15 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
 import { consentChecks } from '../../../src/consent/checks.ts';
 import { Pin } from '../../../src/consent/pin.ts';
 import { needsPresence, Presence } from '../../../src/consent/presence.ts';
 
 const clock = { now: () => 0, monotonic: () => 0 };
 const signal = new AbortController().signal;
+const folder = mkdtempSync(join(tmpdir(), 'warder-presence-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A store in memory. */
 function blobs() {
@@ -18,7 +23,7 @@ function blobs() {
 function make(polkit: { readonly asks: boolean; readonly isThere: boolean }) {
   let dialogs = 0;
   const store = blobs();
-  const pin = new Pin(() => store as never, clock, { N: 2, r: 1, p: 1, maxmem: 2 ** 20 });
+  const pin = new Pin(() => store as never, clock, folder, { N: 2, r: 1, p: 1, maxmem: 2 ** 20 });
   const presence = new Presence(
     pin,
     {

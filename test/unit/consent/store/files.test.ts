@@ -211,11 +211,13 @@ describe('grants', () => {
   });
 });
 
+/** scrypt's parameters. */
+const QUICK = { N: 1024, r: 1, p: 1, maxmem: 2 ** 24 };
+
 test('W-CONS-9 wrong PINs cost time that grows, and a restart forgets none', async () => {
   const blobs = new MemoryBlobs();
   let now = 0;
-  const pin = () =>
-    new Pin(() => blobs, { now: () => now, monotonic: () => now }, { N: 1024, r: 1, p: 1, maxmem: 2 ** 24 });
+  const pin = () => new Pin(() => blobs, { now: () => now, monotonic: () => now }, folder, QUICK);
   await expect(pin().check('1234')).rejects.toThrow('none is set');
   await expect(pin().set('123', undefined)).rejects.toThrow('at least 4');
   await pin().set('1234', undefined);
@@ -236,14 +238,35 @@ test('W-CONS-9 wrong PINs cost time that grows, and a restart forgets none', asy
 test('W-CONS-9 a guess counts before it is judged: one that cannot be counted is none', async () => {
   const blobs = new MemoryBlobs();
   const time = { now: () => 0, monotonic: () => 0 };
-  const pin = new Pin(() => blobs, time, { N: 1024, r: 1, p: 1, maxmem: 2 ** 24 });
+  const pin = new Pin(() => blobs, time, folder, QUICK);
   await pin.set('1234', undefined);
   // The daemon is killed before it has written anything.
   const killed = { get: (name: string) => blobs.get(name), set: () => Promise.reject(new Error('killed')) };
-  const during = new Pin(() => killed, time, { N: 1024, r: 1, p: 1, maxmem: 2 ** 24 });
+  const during = new Pin(() => killed, time, folder, QUICK);
   await expect(during.check('1234')).rejects.toThrow('killed');
   await expect(during.check('0000')).rejects.toThrow('killed');
   await pin.check('1234');
+});
+
+test('W-CONS-9 guesses at several daemons at once are not one', async () => {
+  const blobs = new MemoryBlobs();
+  // Each has read what was kept before another has counted its guess.
+  const slow = {
+    get: async (name: string) => {
+      const kept = await blobs.get(name);
+      await new Promise((resolve) => setImmediate(resolve));
+      return kept;
+    },
+    set: (name: string, bytes: Buffer) => blobs.set(name, bytes),
+  };
+  const time = { now: () => 0, monotonic: () => 0 };
+  const daemon = () => new Pin(() => slow, time, folder, QUICK);
+  await daemon().set('1234', undefined);
+  for (let i = 0; i < 3; i++) await expect(daemon().check('0000')).rejects.toThrow('not the PIN');
+  const guesses = ['0001', '0002', '0003', '0004', '1234'].map((guess) => daemon().check(guess));
+  const said = (await Promise.allSettled(guesses)).map((each) => 'reason' in each && each.reason.message);
+  expect(said.filter((each) => each === 'that is not the PIN' || each === false)).toHaveLength(1);
+  expect(said.filter((each) => String(each).includes('too many wrong PINs'))).toHaveLength(4);
 });
 
 function flip(path: string, at: number): void {

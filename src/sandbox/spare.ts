@@ -3,18 +3,20 @@
 // makes now is the one that the sandbox was made by, and if everything that is mounted in it is still what stands at that path.
 //
 // So only plans are made in advance whose sandbox is the same whenever it is made: nothing of the user's that the server may
-// write, nothing that is hidden or supplied inside what it may read, no kept home, and no network.
+// write, nothing that is hidden or supplied inside what it may read, no kept home, and no network. And a sandbox keeps in use what is
+// mounted in it, also what is unmounted outside, so that there is none of a file system that Warder does not use anyhow.
 import { type BigIntStats, fstatSync, readFileSync, statSync } from 'node:fs';
 import type { ConfinedServer, HeldServer, ServerListener } from './confine.ts';
 import type { Launch, SpawnedProcess } from './launch.ts';
 import { encodeProgram, type HeldProgram, MAX_PROGRAM } from './linux/hold.ts';
 import { isAlive, type ProcessIdentity } from './linux/process.ts';
-import { mountsIn, statesOf } from './linux/sources.ts';
+import { areOnFileSystemsOf, mountsIn, statesOf } from './linux/sources.ts';
 import type { Machine } from './machine.ts';
 import { inspect } from './plan/inspect.ts';
 import { within } from './plan/path.ts';
 import { PathHandles } from './plan/path-handles.ts';
 import { makePlan, type Plan, type Step } from './plan/plan.ts';
+import { KERNEL_SETTINGS, SYSTEM_PATHS } from './plan/root.ts';
 import type { SandboxRequest } from './request.ts';
 import { type Prepared, type PreparedSandbox, prepareHeld } from './start.ts';
 
@@ -53,9 +55,10 @@ export function prepareSpare(
   const prepared = prepareHeld({ ...request, env: { PATH: path } }, machine, undefined, true);
   const { plan, launch } = prepared;
   const source = sourceOf(plan);
-  if (source === undefined || !isReusable(plan)) {
+  const isMakeable = isReusable(plan) && isInUse(plan, request);
+  if (source === undefined || !isMakeable) {
     prepared[Symbol.dispose]();
-    if (isReusable(plan)) throw new Error('what the sandbox is made of has just changed');
+    if (isMakeable) throw new Error('what the sandbox is made of has just changed');
     return undefined;
   }
   return {
@@ -189,9 +192,23 @@ function isLasting(step: Step): boolean {
   }
 }
 
-/** All of a plan but what is given to a server at its start. */
-function shapeOf({ env: _, program: __, ...shape }: Plan): string {
-  return JSON.stringify(shape);
+/** What every sandbox has of this machine: nobody unmounts it. */
+const LASTING = [...SYSTEM_PATHS, KERNEL_SETTINGS];
+
+/** Whether all that a sandbox of this plan has is on file systems that are in use for as long as Warder is. */
+function isInUse({ steps }: Plan, { node, warder }: Pick<SandboxRequest, 'node' | 'warder'>): boolean {
+  const binds = steps.filter((step) => step.kind === 'bind');
+  const others = binds.filter(({ path }) => !LASTING.some((folder) => within(path, folder)));
+  return areOnFileSystemsOf(['/', ...LASTING, node, ...warder], others, mountinfo());
+}
+
+/** All of a plan but what is given to a server at its start. Its program's file is not: a limit may depend on that (linux/limits.ts). */
+function shapeOf({ env: _, program: { file }, ...shape }: Plan): string {
+  return JSON.stringify({ ...shape, file });
+}
+
+function mountinfo(): string {
+  return readFileSync('/proc/self/mountinfo', 'latin1');
 }
 
 /** What a plan's sources are now, beside the places that it names; undefined: they have only just changed. */
@@ -201,6 +218,6 @@ function sourceOf({ steps }: Plan): string | undefined {
     Date.now(),
   );
   const folders = steps.flatMap((step) => (step.kind === 'bind' ? [step.path] : []));
-  const mounts = mountsIn(folders, readFileSync('/proc/self/mountinfo', 'latin1'));
+  const mounts = mountsIn(folders, mountinfo());
   return states && JSON.stringify([states, mounts]);
 }

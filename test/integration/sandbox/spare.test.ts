@@ -9,6 +9,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -262,6 +263,7 @@ describe.runIf(hasNative)('a spare', () => {
     ['a package', () => ({ roots: [join(base, 'home/other')] })],
     ['a certificate', () => ({ files: [{ path: '/etc/ssl/certs/own.pem', data: Buffer.from('x') }] })],
     ['a kept home', () => ({ keptHome: join(base, 'home/other') })],
+    ['another program that needs the same files', () => ({ file: '/bin/cat' })],
     ['another program that needs other files', () => ({ file: join(base, 'home/other/tool') })],
     ['too long an environment', () => ({ env: { ...request.env, LONG: 'x'.repeat(2 ** 20) } })],
     ['a NUL in a value', () => ({ env: { ...request.env, NUL: 'a\0b' } })],
@@ -332,6 +334,21 @@ describe.runIf(hasNative)('a spare', () => {
     expect(none.map((more) => spareRequest({ ...request, ...more }))).toEqual(none.map(() => undefined));
     expect(prepareSpare({ ...request, path: '', writableRoots: write }, machine)).toBeUndefined();
     expect(prepareSpare({ ...request, path: '' }, { ...machine, native: undefined })).toBeUndefined();
+  });
+
+  test('W-BOX-40 there is none that would keep a file system in use that Warder does not use itself', () => {
+    const elsewhere = mkdtempSync('/dev/shm/warder-spare-');
+    try {
+      expect(statSync(elsewhere).dev).not.toBe(statSync(base).dev);
+      expect(prepareSpare({ ...request, path: '', roots: [elsewhere] }, machine)).toBeUndefined();
+      using prepared = prepareSpare(
+        { ...request, path: '', roots: [elsewhere], warder: [elsewhere, ...request.warder] },
+        machine,
+      );
+      expect(prepared).toBeDefined();
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
   });
 });
 

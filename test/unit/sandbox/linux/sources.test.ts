@@ -1,9 +1,9 @@
 // What must be the same for a sandbox that was made in advance to be what one would be that is made now.
-import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { mountsIn, statesOf } from '../../../../src/sandbox/linux/sources.ts';
+import { areOnFileSystemsOf, mountsIn, statesOf } from '../../../../src/sandbox/linux/sources.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -68,4 +68,27 @@ test('W-BOX-40 what is mounted at or below a folder is found, whatever its name 
   expect(found('/home/a b', '/srv/\\x')).toEqual(['/home/a\\040b/c', '/srv/\\134x']);
   expect(found('/srv/é')).toEqual(['/srv/\xc3\xa9']);
   expect(found()).toEqual([]);
+});
+
+test('W-BOX-40 what is on another file system, or has one mounted in it, is told from what is not', () => {
+  const here = [{ path: dir, folder: true }];
+  const line = (at: string): string => `40 25 0:27 / ${at} rw,relatime shared:1 - tmpfs tmpfs rw`;
+  expect(areOnFileSystemsOf([dir], here, line('/elsewhere'))).toBe(true);
+  expect(areOnFileSystemsOf(['/none', dir], here, '')).toBe(true);
+  expect(areOnFileSystemsOf(['/proc'], here, '')).toBe(false);
+  expect(areOnFileSystemsOf([dir], [...here, { path: '/proc', folder: true }], '')).toBe(false);
+  expect(areOnFileSystemsOf([dir], [{ path: '/proc/version', folder: false }], '')).toBe(false);
+  expect(areOnFileSystemsOf([dir], [{ path: join(dir, 'file'), folder: false }], '')).toBe(true);
+  // Nobody can look at what is gone, or behind a folder that is closed: a fallen mount, for one.
+  expect(areOnFileSystemsOf(['/none'], [{ path: '/none', folder: true }], '')).toBe(false);
+  expect(areOnFileSystemsOf([dir], here, line(join(dir, 'gone')))).toBe(false);
+  // Something is mounted at a folder, or below, whatever its name is.
+  const both = [{ path: '/', folder: true }];
+  expect(areOnFileSystemsOf(['/'], both, '')).toBe(true);
+  expect(areOnFileSystemsOf(['/'], both, line('/proc'))).toBe(false);
+  expect(areOnFileSystemsOf(['/', '/proc'], both, line('/proc'))).toBe(true);
+  const named = join(dir, 'ä b');
+  mkdirSync(named);
+  const escaped = Buffer.from(named).toString('latin1').replaceAll(' ', '\\040');
+  expect(areOnFileSystemsOf([dir], here, line(escaped))).toBe(true);
 });

@@ -44,6 +44,8 @@ export class SpareSandboxes implements AsyncDisposable {
   readonly #works = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #isMaking = false;
+  /** The profile of the one that is being made, unless it has changed since. */
+  #making: string | undefined;
   #isEnded = false;
 
   constructor(parts: SpareSandboxesParts) {
@@ -80,6 +82,7 @@ export class SpareSandboxes implements AsyncDisposable {
 
   /** A profile has changed. */
   drop(profile: string): void {
+    if (this.#making === profile) this.#making = undefined;
     this.#wanted.delete(profile);
     this.#without.delete(profile);
     const spare = this.#remove(profile);
@@ -113,10 +116,14 @@ export class SpareSandboxes implements AsyncDisposable {
     const [profile, request] = next;
     this.#wanted.delete(profile);
     this.#isMaking = true;
+    this.#making = profile;
     try {
       const made = await this.#make(request);
-      if (made === undefined) this.#without.add(profile);
-      else this.#keep(profile, made);
+      const isCurrent = this.#making === profile;
+      if (made === undefined) {
+        if (isCurrent) this.#without.add(profile);
+      } else if (isCurrent) this.#keep(profile, made);
+      else this.#discard(made);
     } catch (error) {
       // The next server is started without one, and says why it cannot be.
       this.#parts.log.info({ profile, error: String(error) }, 'no sandbox is kept ready');
@@ -151,7 +158,7 @@ export class SpareSandboxes implements AsyncDisposable {
     else if (this.#spares.size > MOST && oldest !== undefined) this.drop(oldest);
   }
 
-  #discard(spare: Spare): void {
+  #discard(spare: Omit<Spare, 'expiry'>): void {
     this.#track(
       spare.sandbox[Symbol.asyncDispose]().then(
         () => close(spare),

@@ -41,10 +41,11 @@ describe.runIf(hasNative)('spare sandboxes', () => {
     expect(waiting()).toEqual([]);
   });
 
-  function open(times: { delay?: number; idle?: number }): SpareSandboxes {
+  function open(times: { delay?: number; idle?: number }, onStarted?: () => void): SpareSandboxes {
     const counted: Spawn = async (options) => {
       const child = await spawn(options);
       children.push(child);
+      onStarted?.();
       return child;
     };
     const log = { debug() {}, info: (fields: object) => void said.push(fields), warn() {}, error() {} };
@@ -132,7 +133,7 @@ describe.runIf(hasNative)('spare sandboxes', () => {
 
   test('W-BOX-42 one that was killed is gone, and so is one whose profile has changed', async () => {
     await made('demo');
-    process.kill(waiting()[0]?.pid ?? 0, 'SIGKILL');
+    process.kill(waiting()[0]?.pid ?? Number.NaN, 'SIGKILL');
     await expect.poll(() => spares.ready).toEqual([]);
 
     await made('demo');
@@ -144,6 +145,22 @@ describe.runIf(hasNative)('spare sandboxes', () => {
     spares.drop('demo');
     await made('another');
     expect(spares.ready).toEqual(['another']);
+  });
+
+  test('W-BOX-42 one whose profile changes while it is made is ended, and the next is as the profile is then', async () => {
+    const next = { ...wantedOf('demo'), file: '/bin/cat' };
+    await using some = open({}, () => {
+      if (children.length > 1) return;
+      some.drop('demo');
+      some.want(next);
+    });
+    some.want(wantedOf('demo'));
+    await expect.poll(() => children).toHaveLength(2);
+    await children[0]?.ended;
+    await expect.poll(() => some.ready).toEqual(['demo']);
+    expect(some.take({ ...requestOf('demo'), file: next.file })).toBeDefined();
+    for (const each of waiting()) process.kill(each.pid, 'SIGKILL');
+    await children[1]?.ended;
   });
 
   test('W-BOX-42 there are eight at most, and the one made first makes room', async () => {
@@ -172,7 +189,7 @@ describe.runIf(hasNative)('spare sandboxes', () => {
       await made('demo', some);
       await run(requestOf('demo'), some);
       await made('demo', some);
-      process.kill(waiting()[0]?.pid ?? 0, 'SIGKILL');
+      process.kill(waiting()[0]?.pid ?? Number.NaN, 'SIGKILL');
       await expect.poll(() => some.ready).toEqual([]);
       await made('demo', some);
     };

@@ -1,5 +1,5 @@
 // Reads what sandboxes need to know about processes from `/proc`. Linux only.
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 /** A process: its pid and its start time (clock ticks since boot). Together they identify it, although pids are reused. */
 export interface ProcessIdentity {
@@ -68,18 +68,46 @@ function linkOf(path: string): string {
   }
 }
 
-/** The pids of a process's children, whichever of its threads started them, in this process's pid namespace. */
+/**
+ * The pids of a process's children, whichever of its threads started them, in this process's pid namespace. Nothing that a process does
+ * makes it read more than its own threads: not those that end while they are read, and not its own end.
+ */
 export function childrenOf(pid: number): number[] {
-  const threads = `/proc/${pid}/task`;
-  try {
-    return readdirSync(threads).flatMap((thread) =>
-      readFileSync(`${threads}/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
-    );
-  } catch {
-    // The kernel does not offer this list, a thread has just ended (another has its children then), or there is no such process.
+  if (!LISTS_CHILDREN) {
     return readdirSync('/proc')
       .map(Number)
       .filter((candidate) => Number.isInteger(candidate) && Number(statOf(candidate)?.[1]) === pid);
+  }
+  const found = new Set<number>();
+  // Another thread, which may have been read before, has the children of one that has ended.
+  for (let time = 0; time < 2 && !readChildren(pid, found); time++);
+  return [...found];
+}
+
+/** Whether the kernel lists the children of a thread. */
+const LISTS_CHILDREN = existsSync('/proc/thread-self/children');
+
+/** Adds the children of all threads of a process. Returns whether no thread has ended meanwhile. */
+function readChildren(pid: number, found: Set<number>): boolean {
+  const threads = `/proc/${pid}/task`;
+  let isWhole = true;
+  for (const thread of namesIn(threads)) {
+    try {
+      const text = readFileSync(`${threads}/${thread}/children`, 'latin1');
+      for (const child of text.split(' ').filter(Boolean)) found.add(Number(child));
+    } catch {
+      isWhole = false;
+    }
+  }
+  return isWhole;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // It has ended.
+    return [];
   }
 }
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { childrenOf, descendantsOf } from '../../../src/sandbox/linux/process.ts';
 
@@ -31,6 +32,46 @@ test.runIf(process.platform === 'linux')(
     } finally {
       program.kill('SIGKILL');
       for (const pid of started) process.kill(pid, 'SIGKILL');
+    }
+  },
+);
+
+test.runIf(process.platform === 'linux')(
+  'W-RELAY-6 to look for the children of processes that have ended reads no other process',
+  async () => {
+    const gone = spawn('true');
+    await once(gone, 'close');
+    const reads = (): number =>
+      Number(/^syscr: (\d+)/m.exec(readFileSync('/proc/thread-self/io', 'latin1'))?.[1]);
+    const before = reads();
+    for (let time = 0; time < 100; time++) expect(childrenOf(gone.pid as number)).toEqual([]);
+    // Those of the count itself.
+    expect(reads() - before).toBeLessThan(10);
+  },
+);
+
+/** Starts a program, and then threads that end at once, until it is ended. */
+const THREADS = `
+import subprocess, threading
+print(subprocess.Popen(['sleep', '60']).pid, flush=True)
+while True:
+    some = [threading.Thread(target=int) for _ in range(4)]
+    for one in some: one.start()
+    for one in some: one.join()
+`;
+
+test.runIf(process.platform === 'linux')(
+  'W-BOX-31 a program hides nothing that it started by threads that end while they are looked at',
+  async () => {
+    const program = spawn('python3', ['-c', THREADS], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let started = 0;
+    try {
+      const [line] = await once(program.stdout, 'data');
+      started = Number(line);
+      for (let time = 0; time < 200; time++) expect(childrenOf(program.pid as number)).toEqual([started]);
+    } finally {
+      program.kill('SIGKILL');
+      if (started > 0) process.kill(started, 'SIGKILL');
     }
   },
 );

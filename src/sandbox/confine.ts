@@ -57,7 +57,7 @@ export interface ConfinedServer extends AsyncDisposable {
   /** Sends a signal to the server and its descendants, but not to the sandbox's own processes. */
   signal(name: NodeJS.Signals): void;
   /** The bytes of files on a device that have no name any more, but that the server and its descendants hold open. */
-  unlinkedBytes(device: bigint): number;
+  unlinkedBytes(device: bigint): Promise<number>;
 }
 
 /** A prepared sandbox of bubblewrap's. */

@@ -123,7 +123,7 @@ export function prepareSeatbelt(
       layers: ['seatbelt-unmeasured', 'environment-unmeasured'],
       limits: undefined,
       signal: (name) => signalGroup(pid, name),
-      unlinkedBytes: () => 0,
+      unlinkedBytes: async () => 0,
       [Symbol.asyncDispose]: async () => signalGroup(pid, 'SIGKILL'),
     }),
   }));

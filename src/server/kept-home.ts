@@ -113,11 +113,15 @@ async function requireRoom(home: BoundHome): Promise<void> {
 export class HomeWatch {
   readonly #home: BoundHome;
   /** The bytes of files without a name that the server holds open. */
-  readonly #unlinked: (device: bigint) => number;
+  readonly #unlinked: (device: bigint) => Promise<number>;
   readonly #onFull: (error: WarderError) => void;
   readonly #stop = new AbortController();
 
-  constructor(home: BoundHome, unlinked: (device: bigint) => number, onFull: (error: WarderError) => void) {
+  constructor(
+    home: BoundHome,
+    unlinked: (device: bigint) => Promise<number>,
+    onFull: (error: WarderError) => void,
+  ) {
     this.#home = home;
     this.#unlinked = unlinked;
     this.#onFull = onFull;
@@ -149,7 +153,7 @@ export class HomeWatch {
         if (now - counted > (fuller ? pause : Math.max(pause, MAX_PAUSE)) || counted === 0) {
           free = bavail * bsize;
           const { dev } = await stat(path, { bigint: true });
-          bytes = (await folderSize(path, most)) + this.#unlinked(dev);
+          bytes = (await folderSize(path, most)) + (await this.#unlinked(dev));
           counted = performance.now();
           pause = PAUSE_FACTOR * (counted - now);
           if (bytes > most) {

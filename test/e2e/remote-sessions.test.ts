@@ -363,7 +363,7 @@ test('a daemon that is killed takes the session with it; the launcher says so, a
   await using host = home.run('remote');
   await host.initialize();
   const daemon = await home.daemon();
-  process.kill(daemon ?? 0, 'SIGKILL');
+  process.kill(daemon ?? Number.NaN, 'SIGKILL');
   expect((await host.ended).code).not.toBe(0);
   expect(host.stderr).toContain('the daemon ended during the session');
 });

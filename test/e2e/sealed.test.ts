@@ -501,7 +501,7 @@ test('W-EGR-6 W-PROC-7 a daemon that is killed leaves no server, no sandbox and 
   const tree = treeOf(daemon ?? 0);
   expect(tree.length).toBeGreaterThan(10);
 
-  process.kill(daemon ?? 0, 'SIGKILL');
+  process.kill(daemon ?? Number.NaN, 'SIGKILL');
   await expect.poll(() => tree.filter(isAlive).map(({ pid }) => commandOf(pid))).toEqual([]);
   await expect.poll(() => api.sockets).toBe(0);
   await first.client.ended;

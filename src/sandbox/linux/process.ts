@@ -1,5 +1,6 @@
 // Reads what sandboxes need to know about processes from `/proc`. Linux only.
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 
 /** A process: its pid and its start time (clock ticks since boot). Together they identify it, although pids are reused. */
 export interface ProcessIdentity {
@@ -133,19 +134,24 @@ function statOf(pid: number): string[] | undefined {
   }
 }
 
+/** How many descriptors are looked at in one turn of the event loop. */
+const SLICE = 128;
+
 /** The bytes of a device's files that have no name any more, but that these processes hold open. Each file counts once. */
-export function unlinkedBytes(processes: readonly ProcessIdentity[], device: bigint): number {
+export async function unlinkedBytes(processes: readonly ProcessIdentity[], device: bigint): Promise<number> {
   const files = new Map<bigint, number>();
+  let looked = 0;
   for (const { pid } of processes) {
     const folder = `/proc/${pid}/fd`;
-    try {
-      for (const descriptor of readdirSync(folder)) {
+    for (const descriptor of namesIn(folder)) {
+      if (++looked % SLICE === 0) await setImmediate();
+      try {
         const file = statSync(`${folder}/${descriptor}`, { bigint: true, throwIfNoEntry: false });
         if (file?.dev === device && file.nlink === 0n && file.isFile())
           files.set(file.ino, Number(file.blocks) * 512);
+      } catch {
+        // It is closed.
       }
-    } catch {
-      // It has ended.
     }
   }
   return [...files.values()].reduce((sum, bytes) => sum + bytes, 0);

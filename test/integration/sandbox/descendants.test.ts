@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { childrenOf, descendantsOf } from '../../../src/sandbox/linux/process.ts';
+import { childrenOf, descendantsOf, identify, unlinkedBytes } from '../../../src/sandbox/linux/process.ts';
 
 /** Starts one program from its main thread, another from a worker, and says their pids. */
 const PROGRAM = `
@@ -72,6 +74,38 @@ test.runIf(process.platform === 'linux')(
     } finally {
       program.kill('SIGKILL');
       if (started > 0) process.kill(started, 'SIGKILL');
+    }
+  },
+);
+
+test.runIf(process.platform === 'linux')(
+  'W-RELAY-6 files without a name are counted in slices, however many descriptors a server has, and each once',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'warder-unlinked-'));
+    const open: number[] = [];
+    try {
+      const path = join(folder, 'file');
+      open.push(openSync(path, 'wx'));
+      writeSync(open[0] as number, Buffer.alloc(64 << 10, 'x'));
+      while (open.length < 1000) open.push(openSync(path, 'r'));
+      rmSync(path);
+      const self = identify(process.pid);
+      const { dev, blocks } = fstatSync(open[0] as number, { bigint: true });
+      let turns = 0;
+      let isCounting = true;
+      const turn = (): void => {
+        turns++;
+        if (isCounting) setImmediate(turn);
+      };
+      setImmediate(turn);
+      const bytes = await unlinkedBytes(self === undefined ? [] : [self], dev);
+      isCounting = false;
+      expect(bytes).toBeGreaterThanOrEqual(64 << 10);
+      expect(bytes).toBe(Number(blocks) * 512);
+      expect(turns).toBeGreaterThanOrEqual(Math.floor(1000 / 128));
+    } finally {
+      for (const descriptor of open) closeSync(descriptor);
+      rmSync(folder, { recursive: true });
     }
   },
 );

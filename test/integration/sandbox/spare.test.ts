@@ -316,7 +316,7 @@ describe.runIf(hasNative)('a spare', () => {
   test('W-BOX-42 one that was killed is not used', async () => {
     const { sandbox, child } = await make();
     const [server] = descendantsOf(child.pid).slice(-1);
-    process.kill(server?.pid ?? 0, 'SIGKILL');
+    process.kill(server?.pid ?? Number.NaN, 'SIGKILL');
     await child.ended;
     expect(sandbox.prepare(request)).toBeUndefined();
   });

@@ -150,7 +150,7 @@ test('W-BOX-30 a home that grows over its size is noticed, also by files without
   const watch = (): HomeWatch =>
     new HomeWatch(
       home,
-      () => unlinked,
+      async () => unlinked,
       (error) => errors.push(error),
     );
   const first = watch();

@@ -9,6 +9,7 @@ import { consentHandlers, showGrants } from './consent/handlers.ts';
 import { Pin } from './consent/pin.ts';
 import { Presence } from './consent/presence.ts';
 import { ConsentService } from './consent/service.ts';
+import { trustChecks } from './consent/trust-checks.ts';
 import { openWays } from './consent/ways.ts';
 import { type DaemonContext, type Rooms, runDaemon } from './control/lifecycle.ts';
 import { credentialHandlers } from './credential/handlers.ts';
@@ -343,6 +344,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       ...(await credentials.stores.checks()),
       ...(await sandboxChecks(machine)),
       ...(await consentChecks({ settings: settings.consent, ways, presence })),
+      ...(await trustChecks(profiles.names, consent.trust)),
     ],
     async [Symbol.asyncDispose]() {
       redactions.delete(redact);

@@ -207,6 +207,11 @@ test('W-TRUST-21 a record that another program has changed refuses the start, un
   expect(error?.message).toContain('was changed by another program');
   expect((await host.ended).code).toBe(77);
   expect(await home.warder(['trust', 'diff', 'demo'])).toMatchObject({ code: 77 });
+  const doctor = await home.warder(['doctor', '--json']);
+  expect(doctor.code).toBe(1);
+  expect(JSON.parse(doctor.stdout).checks).toContainEqual(
+    expect.objectContaining({ name: 'server of demo', state: 'fail' }),
+  );
   expect(await home.warder(['trust', 'accept', 'demo', '--yes'], 'no')).toMatchObject({ code: 77 });
   await home.done(['trust', 'accept', 'demo', '--yes'], PIN);
   await using next = await home.opened();
@@ -224,6 +229,8 @@ test('W-TRUST-22 another script under the same name is held back whole', async (
   );
   const { stdout } = await home.warder(['trust', 'diff', 'demo']);
   expect(stdout).toContain('another program');
+  const doctor = await home.warder(['doctor']);
+  expect(doctor.stdout).toContain('server of demo: other than you have accepted: it is another program');
   await home.done(['trust', 'accept', 'demo', '--yes'], PIN);
   expect(await host.call('read_file')).toBe('read_file');
 });

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
-import { Home, server } from '../fixtures/home.ts';
+import { Home, SAID, server } from '../fixtures/home.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
 
 test('a credential is stored and used, its value is rotated, and the log records it', async () => {
@@ -116,13 +116,13 @@ test('W-SEAL-5 lock stops the use of all credentials, revoke stops one at once, 
     /^locked: .*\n1 session stays open/,
   );
   expect(await host.call('echo', { message: 'still here' })).toBe('Echo: still here');
-  const refused = await home.warder(['run', 'demo']);
+  const refused = await home.warder(['run', 'demo'], SAID);
   expect(refused).toMatchObject({ code: 77, stderr: expect.stringContaining('all credentials are locked') });
   expect(await home.done(['status'])).toContain('no credential is used: "warder unlock"');
   host.close();
   await host.ended;
   await home.done(['stop']);
-  expect((await home.warder(['run', 'demo'])).code).toBe(77);
+  expect((await home.warder(['run', 'demo'], SAID)).code).toBe(77);
   await using free = home.run('free');
   await free.initialize();
 
@@ -141,7 +141,7 @@ test('W-SEAL-5 lock stops the use of all credentials, revoke stops one at once, 
   );
   await other.ended;
   expect(await free.call('echo', { message: 'not mine' })).toBe('Echo: not mine');
-  const again = await home.warder(['run', 'demo']);
+  const again = await home.warder(['run', 'demo'], SAID);
   expect(again.code).toBe(77);
   expect(again.stderr).toContain('the credential "demo/TOKEN" is revoked');
   expect(again.stderr).toContain('warder revoke --undo demo/TOKEN');

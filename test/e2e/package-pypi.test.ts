@@ -5,7 +5,7 @@ import { chmodSync, globSync, mkdirSync, readFileSync, realpathSync, rmSync, wri
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { splitWords } from '../../src/package/words.ts';
-import { Home } from '../fixtures/home.ts';
+import { Home, SAID } from '../fixtures/home.ts';
 import { type PythonIndex, startPythonIndex } from '../fixtures/python-index.ts';
 
 /** A server with one tool, which says what it sees: a class of its dependency, its arguments and its process. */
@@ -135,7 +135,7 @@ test('W-PKG-3 a module that was changed does not run: exit code 77, it is named,
   );
   chmodSync(file, 0o600);
   writeFileSync(file, 'def greet(): return "evil"\n');
-  const run = await home.warder(['run', 'greet']);
+  const run = await home.warder(['run', 'greet'], SAID);
   expect(run).toMatchObject({ code: 77 });
   expect(run.stderr).toContain('site-packages/words/__init__.py');
   expect(home.audit('trust.change').at(-1)).toMatchObject({
@@ -160,7 +160,7 @@ test('W-PKG-11 when the Python of a lock is another one, the start is refused an
   chmodSync(python, 0o755);
   await home.done(['add', 'aged', '--allow', '*', '--python', python, '--package', 'pypi:mcp-greet==1.0']);
   rmSync(python);
-  const run = await home.warder(['run', 'aged']);
+  const run = await home.warder(['run', 'aged'], SAID);
   expect(run.code).toBe(65);
   expect(run.stderr).toMatch(/was locked for Python 3\.9 \(old\), but ".*" is not there/);
   expect(await home.done(['check', 'aged'])).toMatch(/was locked for Python 3\.9 \(old\), but/);

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, chmodSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Home } from '../fixtures/home.ts';
+import { Home, SAID } from '../fixtures/home.ts';
 
 /** The npm settings in the environment of this machine, for instance a proxy and its certificates. */
 const npm = Object.fromEntries(
@@ -115,9 +115,6 @@ afterAll(async () => {
   execFileSync('chmod', ['-R', 'u+w', home.dir]);
   await home[Symbol.asyncDispose]();
 });
-
-/** What nothing that is on record answers: the server is started for it. */
-const SAID = '{"jsonrpc":"2.0","method":"notifications/initialized"}\n';
 
 const profileOf = (name: string): string => join(home.places.profiles, `${name}.yaml`);
 

@@ -6,7 +6,7 @@ import { existsSync, globSync, readFileSync, readlinkSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { childrenOf, isAlive } from '../../src/sandbox/linux/process.ts';
-import { Home } from '../fixtures/home.ts';
+import { Home, SAID } from '../fixtures/home.ts';
 import {
   commandLines,
   expectAbsent,
@@ -287,9 +287,7 @@ test('W-SEAL-5 the lock of all, and the revocation of one, take effect at once, 
   const headers = bearer(await inside.see());
   const echo = () => inside.fetch(`${api.url}/echo`, { headers });
   const starts = async (profile: string) => {
-    // Nothing that is on record answers it: the server is started for it.
-    const said = '{"jsonrpc":"2.0","method":"notifications/initialized"}\n';
-    const { code, stderr } = await home.warder(['run', profile], said);
+    const { code, stderr } = await home.warder(['run', profile], SAID);
     return { code, stderr };
   };
   expect(await echo()).toMatchObject({ status: 200 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { MAX_ANCESTORS } from '../../../src/os/proc.ts';
 import { BETWEEN_STARTS, StartQueue, turnsOf } from '../../../src/server/start-queue.ts';
+import { timersOf } from '../../fixtures/own-timers.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1e6 }));
 afterEach(() => void vi.useRealTimers());
@@ -8,30 +9,32 @@ afterEach(() => void vi.useRealTimers());
 /** A queue, what has entered, and hosts beside which others are at work. */
 function open() {
   const queue = new StartQueue({ monotonic: () => Date.now() });
+  const timers = timersOf('src/server/start-queue.ts');
   const entered: string[] = [];
   const state = { isBeside: true };
   /** `host`: the processes whose turns it has, from the top. */
   const start = (host: string, name: string, gone = new AbortController().signal): void =>
     void queue.enter(host.split(' '), () => state.isBeside, gone).then(() => entered.push(name));
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
-  return { start, entered, state, pass };
+  return { start, entered, state, pass, timers };
 }
 
 test('a host beside which nobody is at work opens all its sessions at once', async () => {
-  const { start, entered, state, pass } = open();
+  const { start, entered, state, pass, timers } = open();
   state.isBeside = false;
   for (let at = 0; at < 50; at++) start('a', `a${at}`);
   await pass(0);
   expect(entered).toHaveLength(50);
-  expect(vi.getTimerCount()).toBe(0);
+  expect(timers()).toBe(0);
 });
 
 test('W-RELAY-6 while others are at work starts are spread, and hosts have their turns', async () => {
-  const { start, entered, pass } = open();
+  const { start, entered, pass, timers } = open();
   for (const name of ['a1', 'a2', 'a3', 'a4']) start('a', name);
   for (const name of ['b1', 'b2']) start('b', name);
   await pass(0);
   expect(entered).toEqual(['a1']);
+  expect(timers()).toBe(1);
   for (const expected of ['b1', 'a2', 'b2', 'a3', 'a4']) {
     await pass(BETWEEN_STARTS - 1);
     expect(entered.at(-1)).not.toBe(expected);
@@ -39,7 +42,7 @@ test('W-RELAY-6 while others are at work starts are spread, and hosts have their
     expect(entered.at(-1)).toBe(expected);
   }
   expect(entered).toHaveLength(6);
-  expect(vi.getTimerCount()).toBe(0);
+  expect(timers()).toBe(0);
   // After a while the first one does not wait.
   await pass(BETWEEN_STARTS);
   start('a', 'a5');
@@ -48,16 +51,16 @@ test('W-RELAY-6 while others are at work starts are spread, and hosts have their
 });
 
 test('once nobody is at work any more all that waits goes on', async () => {
-  const { start, entered, state, pass } = open();
+  const { start, entered, state, pass, timers } = open();
   for (const name of ['a1', 'a2', 'a3', 'b1']) start(name.slice(0, 1), name);
   state.isBeside = false;
   await pass(BETWEEN_STARTS);
   expect(entered).toEqual(['a1', 'a2', 'a3', 'b1']);
-  expect(vi.getTimerCount()).toBe(0);
+  expect(timers()).toBe(0);
 });
 
 test('one whose host has gone waits no longer, and holds up no other', async () => {
-  const { start, entered, pass } = open();
+  const { start, entered, pass, timers } = open();
   const going = new AbortController();
   start('a', 'a1');
   start('b', 'b1', going.signal);
@@ -71,15 +74,15 @@ test('one whose host has gone waits no longer, and holds up no other', async () 
   start('c', 'c1', going.signal);
   await pass(0);
   expect(entered.at(-1)).toBe('c1');
-  expect(vi.getTimerCount()).toBe(0);
+  expect(timers()).toBe(0);
 });
 
 /** The order in which they enter. */
 async function inTurns(hosts: Readonly<Record<string, readonly string[]>>): Promise<string> {
-  const { start, entered, pass } = open();
+  const { start, entered, pass, timers } = open();
   for (const [host, names] of Object.entries(hosts)) for (const name of names) start(host, name);
   while (entered.length < Object.values(hosts).flat().length) await pass(BETWEEN_STARTS);
-  expect(vi.getTimerCount()).toBe(0);
+  expect(timers()).toBe(0);
   return entered.join(' ');
 }
 

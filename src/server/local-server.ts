@@ -202,7 +202,9 @@ async function startProcess(
   };
   const started = await spawnServer(spec, runtime, parts.server);
   const { confined } = started;
-  if (spare !== undefined) parts.sandboxes.want(spare);
+  // To make one takes a processor from a server that starts.
+  const wanted = spare;
+  if (wanted !== undefined) void started.spoken.then(() => parts.sandboxes.want(wanted));
   if (home !== undefined && confined !== undefined) {
     const watch = new HomeWatch(home, (device) => confined.unlinkedBytes(device), onOverrun);
     void started.gone.then(() => watch.end());

@@ -28,6 +28,13 @@ export class Output implements Reader {
   #ended = false;
   #remaining = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  readonly #first = Promise.withResolvers<void>();
+  #hasCome = false;
+
+  /** Settles once something has come, or nothing will. */
+  get first(): Promise<void> {
+    return this.#first.promise;
+  }
 
   /** To be called at once when the pipe is there. `isRead`: it brings no `data`, as this is its reader. */
   open(stream: Readable, isRead: boolean): void {
@@ -90,6 +97,7 @@ export class Output implements Reader {
   }
 
   #receive(chunk: Buffer): void {
+    if (!this.#hasCome) this.#come();
     if (this.#flowing && this.#buffered.length === 0) {
       this.#on?.data(chunk);
     } else {
@@ -109,7 +117,13 @@ export class Output implements Reader {
     else this.#stream?.resume();
   }
 
+  #come(): void {
+    this.#hasCome = true;
+    this.#first.resolve();
+  }
+
   #finish(): void {
+    this.#come();
     clearTimeout(this.#timer);
     this.#ended = true;
     if (this.#flowing && this.#buffered.length === 0) this.#emitEnd();

@@ -70,6 +70,8 @@ export interface ServerProcess extends ServerEnd {
   readonly file: string;
   /** What confines the server, by measurement; undefined where nothing does. */
   readonly confined: Pick<ConfinedServer, 'layers' | 'limits' | 'unlinkedBytes'> | undefined;
+  /** Settles once the server has said something, or will say nothing: before that it is busy with its start. */
+  readonly spoken: Promise<void>;
   /** Settles when the server, all processes that it started, and its private folder are gone; never rejects. */
   readonly gone: Promise<void>;
 }
@@ -193,6 +195,7 @@ function superviseServer(
     marker: tree.marker,
     file,
     confined,
+    spoken: stdout.first,
     ended,
     gone: gone.promise,
     listen: (on) => stdout.listen(on),

@@ -72,7 +72,7 @@ export class SpareSandboxes implements AsyncDisposable {
     return [...this.#spares.keys()];
   }
 
-  /** A server was started like this: the next one is to find a spare. */
+  /** A server was started like this, and is done with its start: the next one is to find a spare. */
   want(request: SpareRequest): void {
     const { profile } = request;
     if (this.#isEnded || this.#spares.has(profile) || this.#without.has(profile)) return;

@@ -36,6 +36,23 @@ test('output from before anybody listened is kept, and the end is emitted once',
   expect(came.filter((one) => one === null)).toHaveLength(1);
 });
 
+test.each<[string, (pipe: PassThrough) => void]>([
+  ['something has come', (pipe) => pipe.write('first')],
+  ['it ends', (pipe) => pipe.end()],
+])('that the server is done with its start is known once %s', async (_, come) => {
+  const { pipe, output, listen } = piped();
+  let isKnown = false;
+  void output.first.then(() => {
+    isKnown = true;
+  });
+  listen();
+  await settled();
+  expect(isKnown).toBe(false);
+  come(pipe);
+  await settled();
+  expect(isKnown).toBe(true);
+});
+
 test('a pause stays in force when another party resumes the pipe, and the order is kept', async () => {
   const { pipe, output, came, listen } = piped();
   listen();

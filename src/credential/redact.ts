@@ -8,7 +8,6 @@ import {
   type Match,
   type MatchedValue,
   type ReplaceTransform,
-  type SearchAsItComes,
   type SearchTarget,
 } from './finder.ts';
 import { isJson, type Obstacle, replaceInJson, replaceInMessage } from './redact-json.ts';
@@ -103,19 +102,19 @@ export class Redactor {
 
   /** As `message`, for lines of any size: see `redactInSlices`. */
   *messageInSlices(line: Buffer): Generator<void, MessageRedaction> {
-    const matches = yield* this.#finder.findInSlices(line);
-    return matches.length === 0 ? { line, stayed: [] } : yield* this.#replaceInMessage(line, matches);
+    return yield* this.#messageWithout(line, yield* this.#finder.findInSlices(line));
   }
 
   /** As `message`, for a line of which the first bytes are there. */
   messageAsItComes(): MessageSearch {
     const search = this.#finder.findAsItComes();
-    const redact = (line: Buffer): ReturnType<MessageSearch['message']> => this.#messageWith(search, line);
-    return { next: (bytes, to, whole) => void search.next(bytes, to, whole), message: redact };
+    return {
+      next: (bytes, to, whole) => void search.next(bytes, to, whole),
+      message: (line) => this.#messageWithout(line, search.matches(line.length)),
+    };
   }
 
-  *#messageWith(search: SearchAsItComes, line: Buffer): Generator<void, MessageRedaction> {
-    const matches = search.matches(line.length);
+  *#messageWithout(line: Buffer, matches: readonly Match[]): Generator<void, MessageRedaction> {
     return matches.length === 0 ? { line, stayed: [] } : yield* this.#replaceInMessage(line, matches);
   }
 
